@@ -1,0 +1,45 @@
+# Every target makes the environment it needs in .venv, and installs again only after pyproject.toml changed.
+#
+#   make demo    score the example photos against the sandbox: no account, nothing billed
+#   make test    run the tests
+#   make lint    ruff and mypy
+#   make clean   remove what the other targets made
+
+PYTHON ?= python3
+
+VENV := .venv
+EXTRAS := cli,sandbox,faces
+INSTALL := scripts/install $(VENV) $(PYTHON)
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint clean
+.NOTPARALLEL:
+
+# Exit code 4 says that some photos failed, and the folder holds six that have to.
+demo: $(VENV)/.demo
+	@$(VENV)/bin/tencent-liveness score examples/photos --sandbox; code=$$?; \
+	if [ $$code -ne 0 ] && [ $$code -ne 4 ]; then exit $$code; fi
+
+test: $(VENV)/.test
+	@$(VENV)/bin/pytest
+
+lint: $(VENV)/.lint
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+
+clean:
+	@rm -rf $(VENV) .ci/work build dist htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.demo: pyproject.toml scripts/install
+	@$(INSTALL) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml scripts/install
+	@$(INSTALL) --editable '.[$(EXTRAS)]' --group test
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml scripts/install
+	@$(INSTALL) --editable '.[$(EXTRAS)]' --group test --group lint
+	@touch $@
