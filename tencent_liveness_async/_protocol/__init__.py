@@ -1,0 +1,1 @@
+"""The API on the wire, pure and without I/O."""
