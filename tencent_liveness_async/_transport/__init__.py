@@ -1,0 +1,8 @@
+"""The connection pool; httpx's only home. Foreign errors end here."""
+
+from __future__ import annotations
+
+from .exchange import Answer, Timeouts, exchange
+from .pool import DEFAULT_KEEPALIVE, ConnectionPool
+
+__all__ = ["DEFAULT_KEEPALIVE", "Answer", "ConnectionPool", "Timeouts", "exchange"]

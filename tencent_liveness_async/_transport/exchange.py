@@ -1,0 +1,133 @@
+"""One request and its answer over any httpx transport, with every foreign error translated."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from .._errors import (
+    ConfigurationError,
+    LivenessError,
+    NotSentError,
+    OutcomeUnknownError,
+    StaleConnectionError,
+    TransportError,
+)
+from .pool import StaleConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each part of an attempt may take, in seconds.
+
+    The service's own budget for a call is 5 s, upload included.
+
+    Attributes:
+        connect: To open a connection, TLS included. Lower fails over sooner, higher survives slow networks.
+        write: Without progress while the request is sent.
+        read: Without a byte of the answer. Lower gives up on calls that may still be billed.
+        attempt: For the whole attempt, so that a dripping answer ends too.
+    """
+
+    connect: float = 3.0
+    write: float = 10.0
+    read: float = 10.0
+    attempt: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "write", "read", "attempt"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(
+                    f"the {name} timeout must be over 0 seconds, not {getattr(self, name)}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        date: The Date header; empty if there was none.
+        content: The body, cut off after the first chunk over the limit.
+    """
+
+    status: int
+    date: str
+    content: bytes
+
+
+async def exchange(
+    transport: httpx.AsyncBaseTransport,
+    url: str,
+    *,
+    headers: list[tuple[str, str]],
+    content: bytes,
+    timeouts: Timeouts,
+    max_response_bytes: int,
+) -> Answer:
+    """Send one POST and read its answer.
+
+    Raises:
+        NotSentError: The whole request cannot have reached the service.
+        StaleConnectionError: A reused connection turned out to be closed.
+        OutcomeUnknownError: The request was sent, and no whole answer came in time.
+    """
+    request = httpx.Request(
+        "POST",
+        url,
+        headers=headers,
+        content=content,
+        extensions={
+            "timeout": {
+                "connect": timeouts.connect,
+                "write": timeouts.write,
+                "read": timeouts.read,
+                "pool": timeouts.connect,
+            }
+        },
+    )
+    try:
+        async with asyncio.timeout(timeouts.attempt):
+            return await _send(transport, request, max_response_bytes)
+    except TimeoutError as exc:
+        raise OutcomeUnknownError(f"no whole answer within {timeouts.attempt:g} s") from exc
+    except httpx.RequestError as exc:
+        raise translate_error(exc) from exc
+
+
+async def _send(transport: httpx.AsyncBaseTransport, request: httpx.Request, limit: int) -> Answer:
+    response = await transport.handle_async_request(request)
+    content = bytearray()
+    try:
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > limit:
+                break
+    finally:
+        await response.aclose()
+    return Answer(response.status_code, response.headers.get("date", ""), bytes(content))
+
+
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.WriteError,
+    httpx.WriteTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+
+def translate_error(exc: httpx.RequestError) -> LivenessError:
+    """Return the error of this package that `exc` becomes."""
+    error_class: type[TransportError] = OutcomeUnknownError
+    if isinstance(exc, StaleConnection):
+        error_class = StaleConnectionError
+    elif isinstance(exc, _NOT_SENT):
+        error_class = NotSentError
+    return error_class(f"{type(exc).__name__}: {exc}")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from scripted_server import Exchange, find_closed_port, serving
+
+from tencent_liveness_async._errors import (
+    ConfigurationError,
+    NotSentError,
+    OutcomeUnknownError,
+    StaleConnectionError,
+)
+from tencent_liveness_async._transport import Answer, ConnectionPool, Timeouts, exchange
+from tencent_liveness_async._transport.exchange import translate_error
+from tencent_liveness_async._transport.pool import StaleConnection
+
+
+async def send(url: str, *, timeouts: Timeouts | None = None, limit: int = 1000) -> Answer:
+    """Send one request over a pool of its own."""
+    pool = ConnectionPool(trust_env=False)
+    try:
+        return await exchange(
+            pool,
+            url,
+            headers=[("X-Test", "yes")],
+            content=b'{"Url":"u"}',
+            timeouts=timeouts or Timeouts(),
+            max_response_bytes=limit,
+        )
+    finally:
+        await pool.aclose()
+        assert pool.open_connections == 0
+
+
+async def test_an_answer_is_read_whole() -> None:
+    """Status, Date and body come back; headers and body went out as given."""
+    async with serving() as server:
+        answer = await send(server.url)
+        assert answer == Answer(200, "Mon, 25 Feb 2019 16:44:25 GMT", b"{}")
+        assert server.exchanges[0].body == b'{"Url":"u"}'
+        assert b"x-test: yes" in server.exchanges[0].head.lower()
+
+
+async def test_a_long_answer_is_not_read_to_its_end() -> None:
+    """Reading stops at the limit, so that junk costs no memory."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(b"x" * 10_000_000)
+
+    async with serving(script) as server:
+        answer = await send(server.url, limit=1000)
+        assert 1000 < len(answer.content) < 1_000_000
+
+
+async def test_a_dripping_answer_ends_with_the_attempt() -> None:
+    """The attempt's timeout bounds an answer that never stops coming."""
+    stop = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(b"{", length=1000)
+        while not stop.is_set():
+            exchange.writer.write(b" ")
+            await asyncio.sleep(0.001)
+
+    async with serving(script) as server:
+        with pytest.raises(OutcomeUnknownError, match=r"0\.05 s"):
+            await send(server.url, timeouts=Timeouts(attempt=0.05))
+        stop.set()
+
+
+async def test_nothing_listening_is_not_sent() -> None:
+    """A refused connection is certainly not billed."""
+    with pytest.raises(NotSentError) as caught:
+        await send(f"http://127.0.0.1:{find_closed_port()}/")
+    assert caught.value.is_billed is False
+
+
+async def test_a_hang_up_after_the_request_may_be_billed() -> None:
+    """A connection that ends after the request is an unknown outcome."""
+
+    async def script(exchange: Exchange) -> None:
+        exchange.reset()
+
+    async with serving(script) as server:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await send(server.url)
+    assert caught.value.is_billed is None
+
+
+def find_leaves(error_class: type[httpx.RequestError]) -> list[type[httpx.RequestError]]:
+    """Return the classes of httpx's error tree below and including this one."""
+    return [error_class, *(leaf for each in error_class.__subclasses__() for leaf in find_leaves(each))]
+
+
+@pytest.mark.parametrize("error_class", find_leaves(httpx.RequestError))
+def test_every_httpx_error_has_a_translation(error_class: type[httpx.RequestError]) -> None:
+    """Only faults that end before the request is whole are called not sent; the rest may be billed."""
+    is_not_sent = any(
+        word in error_class.__name__ for word in ("Connect", "Pool", "Write", "Proxy", "Unsupported")
+    )
+    is_not_sent |= error_class is httpx.LocalProtocolError
+    expected = NotSentError if is_not_sent else OutcomeUnknownError
+    if error_class is StaleConnection:
+        expected = StaleConnectionError
+    assert type(translate_error(error_class("boom"))) is expected
+
+
+@pytest.mark.parametrize("name", ["connect", "write", "read", "attempt"])
+def test_timeouts_are_over_zero(name: str) -> None:
+    """A timeout of nothing is one clear error that names it."""
+    with pytest.raises(ConfigurationError, match=name):
+        Timeouts(**{name: 0.0})
