@@ -1,0 +1,296 @@
+"""The one engine: slots, permits, attempts and retries of every photo.
+
+A photo waits for a slot, then its body is made, then it waits for a permit, and then its attempt is
+sent. All waiting is cancellable and ends at the photo's deadline. An attempt is not: it runs in a task of
+its own to its own timeouts, because from its first byte on it may be paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from .._errors import (
+    ClientClosedError,
+    DeadlineExceededError,
+    LivenessError,
+    OutcomeUnknownError,
+    ThrottledError,
+)
+from .._events import AttemptEnded, AttemptStarted, Hooks, OutcomeReached, RetryScheduled
+from .._models import Failed, LivenessScore, Outcome, Photo, Scored, Timings
+from .retry import RetryPolicy, RetryState
+from .statistics import Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from random import Random
+
+    from .pacer import Pacer
+
+THROTTLE_HOLD = 0.25
+"""Seconds that nothing is sent after a throttle, so that the calls already queued do not all hit it."""
+
+_T = TypeVar("_T")
+
+
+class Call(Protocol):
+    """One photo's call, as the scheduler sees it."""
+
+    @property
+    def photo(self) -> Photo: ...
+
+    async def prepare(self) -> None:
+        """Make the body. Raises PhotoError if the photo cannot be sent."""
+
+    async def send(self, seconds: float) -> LivenessScore:
+        """Make one attempt within so many seconds. Raises LivenessError if it brings no score."""
+
+
+class Scheduler:
+    """Runs calls with bounded concurrency at the pacer's pace.
+
+    Args:
+        pacer: Gives one permit for each attempt.
+        max_concurrency: Photos between their slot and their outcome.
+        retry: Which attempts are followed by another.
+        attempt_timeout: Seconds an attempt may take, if the deadline does not end it sooner.
+        hooks: Told of every event.
+        random: The source of jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        pacer: Pacer,
+        max_concurrency: int,
+        retry: RetryPolicy,
+        attempt_timeout: float,
+        hooks: Hooks,
+        random: Random,
+    ) -> None:
+        self.pacer = pacer
+        self.retry = retry
+        self.attempt_timeout = attempt_timeout
+        self.hooks = hooks
+        self.random = random
+        self.max_concurrency = max_concurrency
+        self.slots = asyncio.Semaphore(max_concurrency)
+        self.counters: Counter[str] = Counter()
+        self._runs: set[PhotoRun] = set()
+        self._is_closed = False
+
+    def start(self, call: Call, *, deadline: float) -> PhotoRun:
+        """Begin a call; `deadline` is in seconds from now and includes all waiting.
+
+        Raises:
+            ClientClosedError: The scheduler is closed.
+        """
+        if self._is_closed:
+            raise ClientClosedError("the client is closed")
+        run = PhotoRun(self, call, deadline)
+        self._runs.add(run)
+        run.task.add_done_callback(lambda _: self._runs.discard(run))
+        return run
+
+    async def run(self, call: Call, *, deadline: float) -> Outcome:
+        """Run a call to its outcome.
+
+        Cancelling it costs nothing unless an attempt is under way, which then ends in the background.
+        """
+        run = self.start(call, deadline=deadline)
+        try:
+            return await asyncio.shield(run.task)
+        except asyncio.CancelledError:
+            run.abandon()
+            raise
+
+    def statistics(self) -> Statistics:
+        return Statistics(**self.counters)
+
+    async def aclose(self, *, grace: float) -> None:
+        """Abandon what waits, let attempts under way end for up to `grace` seconds, cancel the rest."""
+        self._is_closed = True
+        for run in tuple(self._runs):
+            run.abandon()
+        tasks = {run.task for run in self._runs}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+class PhotoRun:
+    """One photo on its way from admission to its outcome, in a task of its own.
+
+    Attributes:
+        photo: The photo.
+        task: Ends with the outcome, or cancelled if the run was abandoned before an attempt.
+    """
+
+    def __init__(self, scheduler: Scheduler, call: Call, deadline: float) -> None:
+        self.photo = call.photo
+        self._scheduler = scheduler
+        self._call = call
+        self._deadline = deadline
+        self._now = asyncio.get_running_loop().time
+        self._expires_at = self._now() + deadline
+        self._retry = RetryState(scheduler.retry, scheduler.random)
+        self._error: LivenessError | None = None
+        self._is_sending = False
+        self._is_abandoned = False
+        self._attempts = 0
+        self._maybe_billed = 0
+        self._queue_seconds = 0.0
+        self._rate_seconds = 0.0
+        self._attempt_seconds = 0.0
+        self.task = asyncio.get_running_loop().create_task(self._run(), name=f"score {self.photo.name}")
+
+    def abandon(self) -> None:
+        """Nobody waits for the outcome any more: stop now, or after the attempt that is under way."""
+        self._is_abandoned = True
+        if not self._is_sending:
+            self.task.cancel()
+
+    async def _run(self) -> Outcome:
+        counters = self._scheduler.counters
+        counters["waiting"] += 1
+        try:
+            outcome = await self._reach_outcome()
+        finally:
+            counters["waiting"] -= 1
+        if isinstance(outcome, Scored):
+            counters["scored"] += 1
+        else:
+            counters["failed"] += 1
+        self._scheduler.hooks.emit(OutcomeReached(outcome, self._is_abandoned))
+        return outcome
+
+    async def _reach_outcome(self) -> Outcome:
+        try:
+            await self._wait_slot()
+        except LivenessError as exc:
+            return self._fail(exc)
+        try:
+            await self._prepare()
+            return self._succeed(await self._attempt_until_done())
+        except LivenessError as exc:
+            return self._fail(exc)
+        finally:
+            self._scheduler.slots.release()
+
+    async def _wait_slot(self) -> None:
+        began = self._now()
+        try:
+            await self._before_deadline(self._scheduler.slots.acquire())
+        finally:
+            self._queue_seconds += self._now() - began
+
+    async def _prepare(self) -> None:
+        began = self._now()
+        try:
+            await self._before_deadline(self._call.prepare())
+        finally:
+            self._queue_seconds += self._now() - began
+
+    async def _attempt_until_done(self) -> LivenessScore:
+        while True:
+            await self._wait_permit()
+            try:
+                return await self._attempt()
+            except LivenessError as exc:
+                self._error = exc
+                wait = self._plan_retry(exc)
+            await self._back_off(wait)
+
+    async def _wait_permit(self) -> None:
+        began = self._now()
+        try:
+            await self._before_deadline(self._scheduler.pacer.wait_permit())
+        finally:
+            self._rate_seconds += self._now() - began
+
+    async def _attempt(self) -> LivenessScore:
+        counters = self._scheduler.counters
+        timeout = min(self._scheduler.attempt_timeout, self._expires_at - self._now())
+        if timeout <= 0:
+            raise self._deadline_error()
+        self._attempts += 1
+        self._scheduler.hooks.emit(AttemptStarted(self.photo, self._attempts))
+        began = self._now()
+        error: LivenessError | None = None
+        self._is_sending = True
+        counters["in_flight"] += 1
+        try:
+            return await self._call.send(timeout)
+        except LivenessError as exc:
+            error = exc
+            raise
+        except asyncio.CancelledError as exc:  # the grace period of closing is over, or the loop ends
+            self._is_abandoned = True
+            error = OutcomeUnknownError("the attempt was cut off while it was under way")
+            raise error from exc
+        finally:
+            self._is_sending = False
+            counters["in_flight"] -= 1
+            self._attempt_seconds += self._now() - began
+            self._count_attempt(error)
+            self._scheduler.hooks.emit(AttemptEnded(self.photo, self._attempts, error, self._now() - began))
+
+    def _count_attempt(self, error: LivenessError | None) -> None:
+        counters = self._scheduler.counters
+        counters["attempts"] += 1
+        is_billed = True if error is None else error.is_billed
+        counters["billed"] += is_billed is True
+        counters["maybe_billed"] += is_billed is None
+        self._maybe_billed += is_billed is None
+        counters["throttled"] += isinstance(error, ThrottledError)
+
+    def _plan_retry(self, error: LivenessError) -> float:
+        """Return how long to wait before the next attempt, or raise what ends the photo."""
+        if isinstance(error, ThrottledError):
+            self._scheduler.pacer.hold(THROTTLE_HOLD)
+        wait = self._retry.next_wait(error)
+        if wait is None or self._is_abandoned:
+            raise error
+        if self._now() + wait >= self._expires_at:
+            raise self._deadline_error() from error
+        self._scheduler.counters["retries"] += 1
+        self._scheduler.hooks.emit(RetryScheduled(self.photo, error, wait))
+        return wait
+
+    async def _back_off(self, seconds: float) -> None:
+        began = self._now()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._rate_seconds += self._now() - began
+
+    async def _before_deadline(self, waiting: Awaitable[_T]) -> _T:
+        try:
+            async with asyncio.timeout_at(self._expires_at):
+                return await waiting
+        except TimeoutError as exc:
+            raise self._deadline_error() from (self._error or exc)
+
+    def _deadline_error(self) -> DeadlineExceededError:
+        last = f"; the last attempt ended in {self._error}" if self._error else ""
+        error = DeadlineExceededError(
+            f"{self.photo.name} got no score within {self._deadline:g} s, "
+            f"{self._attempts} attempts included{last}"
+        )
+        if self._error is not None:
+            error.request_id = self._error.request_id
+            error.is_billed = self._error.is_billed
+        return error
+
+    def _succeed(self, score: LivenessScore) -> Scored:
+        return Scored(self.photo, score, self._attempts, self._maybe_billed, self._timings())
+
+    def _fail(self, error: LivenessError) -> Failed:
+        return Failed(self.photo, error, self._attempts, self._maybe_billed, self._timings())
+
+    def _timings(self) -> Timings:
+        return Timings(self._queue_seconds, self._rate_seconds, self._attempt_seconds)
