@@ -1,0 +1,106 @@
+"""Asyncio client for Tencent Cloud's DetectLiveFaceAccurate: is this face photo live?"""
+
+from __future__ import annotations
+
+from ._client import LivenessClient
+from ._credentials import Credential, CredentialProvider, EnvironmentCredentials
+from ._error_codes import BILLED_CODES, CodeRule, Handling, find_code_rule
+from ._errors import (
+    AccountError,
+    AuthenticationError,
+    BillingError,
+    ClientClosedError,
+    ConfigurationError,
+    DeadlineExceededError,
+    LivenessAPIError,
+    LivenessError,
+    MalformedResponseError,
+    MissingCredentialsError,
+    NoFaceError,
+    NotSentError,
+    OutcomeUnknownError,
+    PhotoError,
+    PhotoRefusedError,
+    PhotoRejectedError,
+    PhotoUnreadableError,
+    RequestRefusedError,
+    RunStoppedError,
+    StaleConnectionError,
+    ThrottledError,
+    TransientAPIError,
+    TransportError,
+)
+from ._events import AttemptEnded, AttemptStarted, Event, Hook, OutcomeReached, RetryScheduled
+from ._flow import OutcomeStream, RetryPolicy, Statistics
+from ._models import (
+    RECOMMENDED_THRESHOLD,
+    Failed,
+    LivenessScore,
+    Outcome,
+    Photo,
+    PhotoSource,
+    Scored,
+    Timings,
+)
+from ._transport import ConnectionPool, Timeouts
+from ._version import __version__
+
+__all__ = [  # noqa: RUF022 - grouped by what they are for
+    # the client
+    "LivenessClient",
+    "OutcomeStream",
+    "Statistics",
+    # what goes in and comes out
+    "Failed",
+    "LivenessScore",
+    "Outcome",
+    "Photo",
+    "PhotoSource",
+    "RECOMMENDED_THRESHOLD",
+    "Scored",
+    "Timings",
+    # settings
+    "BILLED_CODES",
+    "ConnectionPool",
+    "Credential",
+    "CredentialProvider",
+    "EnvironmentCredentials",
+    "RetryPolicy",
+    "Timeouts",
+    # events
+    "AttemptEnded",
+    "AttemptStarted",
+    "Event",
+    "Hook",
+    "OutcomeReached",
+    "RetryScheduled",
+    # errors
+    "AccountError",
+    "AuthenticationError",
+    "BillingError",
+    "ClientClosedError",
+    "CodeRule",
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "Handling",
+    "LivenessAPIError",
+    "LivenessError",
+    "MalformedResponseError",
+    "MissingCredentialsError",
+    "NoFaceError",
+    "NotSentError",
+    "OutcomeUnknownError",
+    "PhotoError",
+    "PhotoRefusedError",
+    "PhotoRejectedError",
+    "PhotoUnreadableError",
+    "RequestRefusedError",
+    "RunStoppedError",
+    "StaleConnectionError",
+    "ThrottledError",
+    "TransientAPIError",
+    "TransportError",
+    "find_code_rule",
+    # the version
+    "__version__",
+]

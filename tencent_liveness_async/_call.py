@@ -1,0 +1,165 @@
+"""One photo's call: its body, its signature, its exchange, its answer."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from ._errors import AuthenticationError, ConfigurationError, PhotoUnreadableError
+from ._protocol.body import RequestBody, build_image_body, build_url_body
+from ._protocol.limits import check_encoded_size, check_photo, check_url
+from ._protocol.request import RequestSettings, build_headers
+from ._protocol.response import MAX_RESPONSE_BYTES, parse_response
+from ._transport import Timeouts, exchange
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from ._credentials import CredentialProvider
+    from ._flow import ServiceClock
+    from ._models import LivenessScore, Photo
+
+_INLINE_BYTES = 65_536
+"""A photo up to this size is encoded and hashed in the loop: it takes less than handing it to a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What calls of one client have in common.
+
+    Attributes:
+        request: The endpoint, region and language.
+        timeouts: Seconds for the parts of one attempt.
+        threshold: The score, 0 to 100, from which `is_live()` says yes.
+        deadline: Seconds for a photo's waiting and attempts together.
+        model_version: The face model that shall judge; None leaves it to the service.
+        is_signed: Whether the signature covers the body.
+        billed_codes: Error codes whose calls are billed.
+    """
+
+    request: RequestSettings
+    timeouts: Timeouts
+    threshold: float
+    deadline: float
+    model_version: str | None
+    is_signed: bool
+    billed_codes: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if not self.deadline > 0:
+            raise ConfigurationError(f"the deadline must be over 0 seconds, not {self.deadline}")
+        if not 0 <= self.threshold <= 100:
+            raise ConfigurationError(f"the threshold must be from 0 to 100, not {self.threshold}")
+
+    def replace(
+        self,
+        *,
+        threshold: float | None = None,
+        deadline: float | None = None,
+        model_version: str | None = None,
+    ) -> CallOptions:
+        """Return a copy with what is not None replaced."""
+        if threshold is None and deadline is None and model_version is None:
+            return self
+        return replace(
+            self,
+            threshold=self.threshold if threshold is None else threshold,
+            deadline=self.deadline if deadline is None else deadline,
+            model_version=self.model_version if model_version is None else model_version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What every call is signed with and sent over.
+
+    Attributes:
+        credentials: Asked for the credential before each attempt.
+        clock: Gives the timestamp of each attempt.
+        transport: Carries the requests.
+    """
+
+    credentials: CredentialProvider
+    clock: ServiceClock
+    transport: httpx.AsyncBaseTransport
+
+
+class ScoreCall:
+    """The call for one photo: makes its body once, signs and sends it as often as asked."""
+
+    def __init__(self, wire: Wire, options: CallOptions, photo: Photo) -> None:
+        self.photo = photo
+        self._wire = wire
+        self._options = options
+        self._body: RequestBody
+
+    async def prepare(self) -> None:
+        """Read, check, encode and hash the photo; in a thread unless it is small and in memory.
+
+        Raises:
+            PhotoError: It cannot be read or breaks a limit.
+        """
+        is_small = self.photo.path is None and len(self.photo.data or b"") <= _INLINE_BYTES
+        self._body = self._build_body() if is_small else await anyio.to_thread.run_sync(self._build_body)
+
+    async def send(self, seconds: float) -> LivenessScore:
+        """Sign and send the body, and return the score in the answer.
+
+        Raises:
+            LivenessError: There was no score.
+        """
+        wire, options = self._wire, self._options
+        credential = await wire.credentials.get()
+        answer = await exchange(
+            wire.transport,
+            options.request.endpoint.url,
+            headers=build_headers(
+                self._body,
+                options.request,
+                secret_id=credential.secret_id,
+                secret_key=credential.secret_key,
+                token=credential.token,
+                timestamp=wire.clock.timestamp(),
+            ),
+            content=self._body.content,
+            timeouts=replace(options.timeouts, attempt=seconds),
+            max_response_bytes=MAX_RESPONSE_BYTES,
+        )
+        try:
+            return parse_response(
+                answer.content,
+                status=answer.status,
+                threshold=options.threshold,
+                billed_codes=options.billed_codes,
+            )
+        except AuthenticationError as exc:
+            if exc.code == "AuthFailure.SignatureExpire":
+                wire.clock.adjust(answer.date)
+            raise
+
+    def _build_body(self) -> RequestBody:
+        photo, options = self.photo, self._options
+        if photo.url is not None:
+            check_url(photo.url, name=photo.name)
+            return build_url_body(photo.url, model_version=options.model_version, is_signed=options.is_signed)
+        data = _read_file(photo.path, photo.name) if photo.path is not None else photo.data or b""
+        check_photo(data, name=photo.name)
+        return build_image_body(data, model_version=options.model_version, is_signed=options.is_signed)
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    """Read a photo's file, but not one that is too large to be sent."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoUnreadableError(f"{name} cannot be read: it is not a regular file")
+        check_encoded_size(status.st_size, name=name)
+        return path.read_bytes()
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise PhotoUnreadableError(f"{name} cannot be read: {reason}") from exc

@@ -1,0 +1,295 @@
+"""The client: where credentials, protocol, flow and transport meet."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Self
+
+from ._call import CallOptions, ScoreCall, Wire
+from ._credentials import Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials
+from ._error_codes import BILLED_CODES
+from ._errors import ClientClosedError, ConfigurationError
+from ._events import Hook, Hooks
+from ._flow import (
+    OutcomeStream,
+    Pacer,
+    PhotoRun,
+    PhotoSources,
+    RetryPolicy,
+    Scheduler,
+    ServiceClock,
+    Statistics,
+)
+from ._models import RECOMMENDED_THRESHOLD, Failed, LivenessScore, Photo, PhotoSource
+from ._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint
+from ._protocol.request import Language, RequestSettings
+from ._transport import ConnectionPool, Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from ssl import SSLContext
+    from types import TracebackType
+
+    import httpx
+
+DEFAULT_RATE = 45.0
+"""Calls per second; the account's quota is about 50."""
+DEFAULT_MAX_CONCURRENCY = 64
+DEFAULT_DEADLINE = 60.0
+DEFAULT_GRACE = 10.0
+
+
+class LivenessClient:
+    """Scores face photos for liveness, one at a time or a stream of them.
+
+    All calls of a client share its connections, its pace and its slots. Use it as
+    `async with LivenessClient() as client:`, in one event loop, for as long as there is work: every
+    client has a pace of its own, so two of them send twice as fast.
+
+    Args:
+        credentials: The key pair, or a provider of it; by default TENCENTCLOUD_SECRET_ID and
+            TENCENTCLOUD_SECRET_KEY from the environment.
+        endpoint: Where the API is served, a URL or a host name.
+        region: The region named in each call.
+        language: The language of the service's messages.
+        model_version: The face model that shall judge, `3.0`; None leaves it to the service.
+        threshold: The score, 0 to 100, from which `is_live()` says yes. Higher is stricter.
+        rate: Attempts per second. Above the account's quota the excess is throttled, below it time is lost.
+        max_concurrency: Photos that are read, sent or retried at the same time. Too low and the rate is not
+            reached: it takes the rate times the seconds an answer takes. Higher takes more memory, up to
+            10 MB for each photo.
+        deadline: Seconds for one photo's waiting and attempts together. Shorter sheds load earlier.
+        retry: Which failed attempts are followed by another.
+        timeouts: Seconds for the parts of one attempt.
+        unsigned_payload: Leave the body out of the signature, which saves hashing it. Undocumented by
+            the platform, so off by default.
+        billed_codes: Error codes whose calls are billed.
+        proxy: A proxy for all calls; by default as HTTPS_PROXY and NO_PROXY say.
+        verify: An SSL context; True for the usual certificates, False for no verification.
+        trust_env: Whether the environment's proxy and certificate variables count.
+        transport: Any other httpx transport instead of the connection pool; whoever made it closes it.
+        hooks: Functions that are told of every event.
+
+    Raises:
+        ConfigurationError: A setting is out of its range.
+
+    Example:
+        >>> async def main() -> None:
+        ...     async with LivenessClient() as client:
+        ...         result = await client.score("selfie.jpg")
+        ...         print(result.score, result.is_live())
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: Credential | CredentialProvider | None = None,
+        endpoint: str = DEFAULT_ENDPOINT,
+        region: str = DEFAULT_REGION,
+        language: Language = "en-US",
+        model_version: str | None = None,
+        threshold: float = RECOMMENDED_THRESHOLD,
+        rate: float = DEFAULT_RATE,
+        max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+        deadline: float = DEFAULT_DEADLINE,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        unsigned_payload: bool = False,
+        billed_codes: Collection[str] = BILLED_CODES,
+        proxy: httpx.Proxy | str | None = None,
+        verify: SSLContext | bool = True,
+        trust_env: bool = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+        hooks: Iterable[Hook] = (),
+    ) -> None:
+        _check_over_zero(rate=rate, max_concurrency=max_concurrency)
+        self._options = CallOptions(
+            request=RequestSettings(Endpoint.parse(endpoint), region, language),
+            timeouts=timeouts or Timeouts(),
+            threshold=threshold,
+            deadline=deadline,
+            model_version=model_version,
+            is_signed=not unsigned_payload,
+            billed_codes=frozenset(billed_codes),
+        )
+        self._engine = _Engine(
+            wire=Wire(
+                credentials=_to_provider(credentials),
+                clock=ServiceClock(time.time),
+                transport=transport or ConnectionPool(proxy=proxy, verify=verify, trust_env=trust_env),
+            ),
+            is_transport_ours=transport is None,
+            scheduler=Scheduler(
+                pacer=Pacer(rate),
+                max_concurrency=max_concurrency,
+                retry=retry or RetryPolicy(),
+                attempt_timeout=self._options.timeouts.attempt,
+                hooks=Hooks(hooks),
+                random=Random(),
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the client.
+
+        Raises:
+            MissingCredentialsError: There is no credential to sign with.
+            ClientClosedError: The client was closed before; make another.
+        """
+        await self._engine.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        engine, numbers = self._engine, self.statistics()
+        return (
+            f"<LivenessClient {self._options.request.endpoint.url} {engine.state}: "
+            f"{engine.scheduler.pacer.rate:g} calls/s, "
+            f"{numbers.in_flight} in flight, {numbers.waiting} waiting>"
+        )
+
+    async def aclose(self, *, grace: float = DEFAULT_GRACE) -> None:
+        """Close the client. Closing it twice is fine.
+
+        What waits is dropped; attempts under way may end for up to `grace` seconds, because they may
+        be billed, and are then cut off.
+        """
+        await self._engine.close(grace)
+
+    def with_options(
+        self,
+        *,
+        threshold: float | None = None,
+        deadline: float | None = None,
+        model_version: str | None = None,
+        language: Language | None = None,
+    ) -> LivenessClient:
+        """Return a client with other options that shares connections, pace and slots with this one.
+
+        It is open as long as this one is. What is None stays as it is.
+        """
+        options = self._options.replace(threshold=threshold, deadline=deadline, model_version=model_version)
+        if language is not None:
+            options = replace(options, request=replace(options.request, language=language))
+        other = object.__new__(type(self))
+        other._options = options
+        other._engine = self._engine
+        return other
+
+    def statistics(self) -> Statistics:
+        """Return what the client and all that share its connections have done so far."""
+        return self._engine.scheduler.statistics()
+
+    async def score(
+        self, photo: PhotoSource, *, threshold: float | None = None, deadline: float | None = None
+    ) -> LivenessScore:
+        """Score one photo for liveness.
+
+        Waits for a free slot and a rate permit. Cancelling it while it waits costs nothing; once the
+        request has been sent, the attempt ends in the background and may be billed.
+
+        Args:
+            photo: A path, the encoded bytes, or an http(s) URL that the service can fetch.
+            threshold: Score from 0 to 100 at which `is_live()` says yes. Defaults to the client's (40).
+            deadline: Seconds for queueing and all attempts together. Defaults to the client's (60). A
+                shorter one sheds load earlier.
+
+        Raises:
+            PhotoUnreadableError: The file is missing or cannot be read; nothing is billed.
+            PhotoRejectedError: Refused before sending (size, format, pixels); nothing is billed.
+            LivenessAPIError: The service refused it; `code`, `request_id` and `is_billed` say how.
+            TransportError: No usable answer; `is_billed` is None if the call may be billed.
+            DeadlineExceededError: The deadline passed first.
+            ClientClosedError: The client is not open.
+        """
+        options = self._options.replace(threshold=threshold, deadline=deadline)
+        call = ScoreCall(self._engine.wire, options, Photo.of(photo))
+        outcome = await self._engine.open_scheduler.run(call, deadline=options.deadline)
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        return outcome.result
+
+    def score_many(
+        self,
+        photos: PhotoSources,
+        *,
+        ordered: bool = False,
+        threshold: float | None = None,
+        deadline: float | None = None,
+    ) -> OutcomeStream:
+        """Score many photos: `async with client.score_many(photos) as outcomes`, then `async for`.
+
+        Takes from the source only when there is room and holds at most twice `max_concurrency` photos
+        and outcomes. A photo's error is a value, `Failed`; every photo taken has exactly one outcome.
+
+        Args:
+            photos: Any iterable or async iterable of paths, bytes, URLs or `Photo`s. A plain one is
+                advanced in the event loop, so it must not block.
+            ordered: Hand out in input order instead of completion order.
+            threshold: As for `score`.
+            deadline: Seconds for each photo, from being taken to its outcome.
+
+        Raises:
+            ClientClosedError: The client is not open.
+            RunStoppedError: While iterating: an account fault ended the run. Its `finished` has every
+                outcome that was not handed out, its `unfinished` the photos without one.
+        """
+        options = self._options.replace(threshold=threshold, deadline=deadline)
+        scheduler = self._engine.open_scheduler
+
+        def start(source: PhotoSource) -> PhotoRun:
+            call = ScoreCall(self._engine.wire, options, Photo.of(source))
+            return scheduler.start(call, deadline=options.deadline)
+
+        return OutcomeStream(photos, start=start, window=2 * scheduler.max_concurrency, is_ordered=ordered)
+
+
+@dataclass(slots=True)
+class _Engine:
+    """What a client and all that share its connections work with."""
+
+    wire: Wire
+    scheduler: Scheduler
+    is_transport_ours: bool
+    state: str = "new"
+
+    @property
+    def open_scheduler(self) -> Scheduler:
+        if self.state != "open":
+            raise ClientClosedError(
+                f"the client is {self.state}; use it inside `async with LivenessClient() as client:`"
+            )
+        return self.scheduler
+
+    async def open(self) -> None:
+        if self.state == "closed":
+            raise ClientClosedError("the client was closed and cannot be opened again; make another")
+        await self.wire.credentials.get()
+        self.state = "open"
+
+    async def close(self, grace: float) -> None:
+        self.state = "closed"
+        await self.scheduler.aclose(grace=grace)
+        if self.is_transport_ours:
+            await self.wire.transport.aclose()
+
+
+def _to_provider(credentials: Credential | CredentialProvider | None) -> CredentialProvider:
+    if credentials is None:
+        return EnvironmentCredentials()
+    return StaticCredentials(credentials) if isinstance(credentials, Credential) else credentials
+
+
+def _check_over_zero(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value > 0:
+            raise ConfigurationError(f"{name} must be over 0, not {value}")
