@@ -236,7 +236,8 @@ class LivenessClient:
                 advanced in the event loop, so it must not block.
             ordered: Hand out in input order instead of completion order.
             threshold: As for `score`.
-            deadline: Seconds for each photo, from being taken to its outcome.
+            deadline: Seconds for each photo, from being taken to its outcome. Defaults to the client's, and
+                the time that the photos taken together need at the rate.
 
         Raises:
             ClientClosedError: The client is not open.
@@ -245,12 +246,14 @@ class LivenessClient:
         """
         options = self._options.replace(threshold=threshold, deadline=deadline)
         scheduler = self._engine.open_scheduler
+        window = 2 * scheduler.max_concurrency
+        seconds = options.deadline if deadline else options.deadline + window / scheduler.pacer.rate
 
         def start(source: PhotoSource) -> PhotoRun:
             call = ScoreCall(self._engine.wire, options, Photo.of(source))
-            return scheduler.start(call, deadline=options.deadline)
+            return scheduler.start(call, deadline=seconds)
 
-        return OutcomeStream(photos, start=start, window=2 * scheduler.max_concurrency, is_ordered=ordered)
+        return OutcomeStream(photos, start=start, window=window, is_ordered=ordered)
 
 
 @dataclass(slots=True)

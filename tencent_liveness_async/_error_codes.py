@@ -56,13 +56,18 @@ class CodeRule:
         kind: What the code is about.
         max_retries: How often a call that got it is tried again; None means until the deadline.
         meaning: What it says, in one sentence.
-        is_known: False if the code is not listed and the rule was derived from its first label.
+        prefix: None if the code is listed; else the beginning of the code that the rule was derived from.
     """
 
     kind: Kind
     max_retries: int | None
     meaning: str
-    is_known: bool = True
+    prefix: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the code is listed."""
+        return self.prefix is None
 
     @property
     def handling(self) -> Handling:
@@ -80,8 +85,8 @@ def find_code_rule(code: str) -> CodeRule:
     rule = CODE_RULES.get(code)
     if rule is not None:
         return rule
-    kind = next(kind for prefix, kind in _PREFIX_KINDS if code.startswith(prefix))
-    return CodeRule(kind, _UNKNOWN_RETRIES.get(kind, 0), "This code is not documented.", is_known=False)
+    prefix, kind = next(pair for pair in _PREFIX_KINDS if code.startswith(pair[0]))
+    return CodeRule(kind, _UNKNOWN_RETRIES.get(kind, 0), "This code is not documented.", prefix=prefix)
 
 
 _HANDLING = {

@@ -14,7 +14,7 @@ class Pacer:
 
     In any window of W seconds it hands out at most `rate x W + 1 + 0.02 x rate` permits. The bucket is
     that small because one of `rate` permits would let twice the rate through in one second, and not
-    smaller because a timer that fires late must be made up for (docs/explanation/measurements.md).
+    smaller because a timer that fires late must be made up for.
     A waiter that is cancelled costs nothing.
 
     Args:

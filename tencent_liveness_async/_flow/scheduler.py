@@ -20,7 +20,7 @@ from .._errors import (
 )
 from .._events import AttemptEnded, AttemptStarted, Hooks, OutcomeReached, RetryScheduled
 from .._models import Failed, LivenessScore, Outcome, Photo, Scored, Timings
-from .retry import RetryPolicy, RetryState
+from .retry import THROTTLE_WINDOW, RetryPolicy, RetryState
 from .statistics import Statistics
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Scheduler:
         self.slots = asyncio.Semaphore(max_concurrency)
         self.counters: Counter[str] = Counter()
         self._runs: set[PhotoRun] = set()
+        self._episode_ends_at = 0.0
         self._is_closed = False
 
     def start(self, call: Call, *, deadline: float) -> PhotoRun:
@@ -105,6 +106,13 @@ class Scheduler:
         except asyncio.CancelledError:
             run.abandon()
             raise
+
+    def note_throttle(self) -> None:
+        """Hold everybody, once for all the throttles of the same second of the service."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._episode_ends_at:
+            self._episode_ends_at = now + THROTTLE_WINDOW
+            self.pacer.hold(THROTTLE_HOLD)
 
     def statistics(self) -> Statistics:
         return Statistics(**self.counters)
@@ -251,7 +259,7 @@ class PhotoRun:
     def _plan_retry(self, error: LivenessError) -> float:
         """Return how long to wait before the next attempt, or raise what ends the photo."""
         if isinstance(error, ThrottledError):
-            self._scheduler.pacer.hold(THROTTLE_HOLD)
+            self._scheduler.note_throttle()
         wait = self._retry.next_wait(error)
         if wait is None or self._is_abandoned:
             raise error

@@ -73,7 +73,7 @@ def check_photo(data: bytes, *, name: str = "the photo") -> PhotoHeader:
         PhotoRejectedError: The photo breaks a limit. It has not been sent and costs nothing.
     """
     if not data:
-        raise PhotoRejectedError(f"{name} is empty", rule="empty", value=0, limit=1)
+        raise PhotoRejectedError(f"{name} has no bytes", rule="empty", value=0, limit=1)
     photo_format = _find_format(data, name)
     check_encoded_size(len(data), name=name)
     try:
@@ -140,7 +140,7 @@ def _find_format(data: bytes, name: str) -> PhotoFormat:
         return PhotoFormat.BMP
     found = next((text for at, magic, text in _REFUSED_MAGICS if data.startswith(magic, at)), "unknown")
     raise PhotoRejectedError(
-        f"{name} is of format {found}; the API takes PNG, JPEG and BMP",
+        f"{name} has {found} format; the API takes PNG, JPEG and BMP",
         rule="format",
         value=found,
         limit="PNG, JPEG, BMP",

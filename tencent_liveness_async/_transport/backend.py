@@ -8,12 +8,12 @@ arrived and whether all of a request left.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
 _PAUSE_READING_BYTES = 256 * 1024

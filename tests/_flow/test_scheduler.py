@@ -24,6 +24,8 @@ from tencent_liveness_async._events import (
     RetryScheduled,
 )
 from tencent_liveness_async._flow import RetryPolicy, Scheduler, Statistics
+from tencent_liveness_async._flow.retry import THROTTLE_WINDOW
+from tencent_liveness_async._flow.scheduler import THROTTLE_HOLD
 from tencent_liveness_async._models import Failed, Outcome, Scored
 
 if TYPE_CHECKING:
@@ -197,6 +199,21 @@ def test_a_throttle_holds_everybody() -> None:
         return [at for call in calls[1:] for at in call.sent_at]
 
     assert min(run_virtual(scenario())) >= 0.35
+
+
+def test_one_second_of_throttles_is_one_hold() -> None:
+    """Many throttles within a second hold the pace once, not once each."""
+
+    async def scenario() -> float:
+        scheduler = make_scheduler(max_concurrency=50)
+        calls = [FakeCall(str(number), throttled(), seconds=0.018 * number) for number in range(50)]
+        await asyncio.gather(*(scheduler.run(call, deadline=60) for call in calls))
+        later = FakeCall("later")
+        scheduler.note_throttle()
+        await scheduler.run(later, deadline=60)
+        return later.sent_at[0] - scheduler._episode_ends_at
+
+    assert run_virtual(scenario()) == pytest.approx(THROTTLE_HOLD - THROTTLE_WINDOW)
 
 
 def test_every_step_is_an_event() -> None:

@@ -11,9 +11,9 @@ from tencent_liveness_async._flow import Pacer, PhotoRun, RetryPolicy, Scheduler
 from tencent_liveness_async._models import LivenessScore, Photo
 
 if TYPE_CHECKING:
-    from tencent_liveness_async._errors import LivenessError
     from collections.abc import Iterable
 
+    from tencent_liveness_async._errors import LivenessError
     from tencent_liveness_async._models import PhotoSource
 
 
