@@ -1,0 +1,125 @@
+"""Counts of a run, and the few outcomes that are shown at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .._errors import (
+    LivenessAPIError,
+    LivenessError,
+    PhotoError,
+    PhotoRefusedError,
+    PhotoRejectedError,
+    PhotoUnreadableError,
+    TransportError,
+)
+from .._models import Failed, Outcome
+
+if TYPE_CHECKING:
+    from .._models import Scored
+
+MAX_ROWS = 50
+"""Photos shown; of a longer run only those without a score are, and of these so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One photo as it is shown.
+
+    Attributes:
+        name: The photo.
+        score: Its score, if it has one.
+        is_live: Whether the score reaches the threshold.
+        code: The error code, the broken limit or the error's class.
+        reason: One line about it.
+    """
+
+    name: str
+    score: float | None = None
+    is_live: bool | None = None
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has come to so far; its size does not grow with the run.
+
+    Attributes:
+        scored: Photos with a score.
+        live: Those of them that reach the threshold.
+        rejected: Photos refused before sending, unreadable ones included.
+        refused: Photos the service refused.
+        failed: Photos without a score for any other reason.
+        unanswered: Those of them for which the network gave no answer.
+        last_transport_error: The last reason why there was none.
+        rows: The first outcomes.
+        rows_without_score: The first outcomes without a score.
+    """
+
+    scored: int = 0
+    live: int = 0
+    rejected: int = 0
+    refused: int = 0
+    failed: int = 0
+    unanswered: int = 0
+    last_transport_error: str = ""
+    rows: list[Row] = field(default_factory=list)
+    rows_without_score: list[Row] = field(default_factory=list)
+
+    @property
+    def without_score(self) -> int:
+        return self.rejected + self.refused + self.failed
+
+    @property
+    def done(self) -> int:
+        return self.scored + self.without_score
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        row = _add_failed(self, outcome) if isinstance(outcome, Failed) else _add_scored(self, outcome)
+        if len(self.rows) < MAX_ROWS:
+            self.rows.append(row)
+        if isinstance(outcome, Failed) and len(self.rows_without_score) < MAX_ROWS:
+            self.rows_without_score.append(row)
+
+    def list_rows(self) -> list[Row]:
+        """Return the rows to show, by name."""
+        return sorted(
+            self.rows if self.done <= MAX_ROWS else self.rows_without_score, key=lambda row: row.name
+        )
+
+
+def _add_scored(tally: Tally, outcome: Scored) -> Row:
+    is_live = outcome.result.is_live()
+    tally.scored += 1
+    tally.live += is_live
+    return Row(outcome.photo.name, outcome.result.score, is_live)
+
+
+def _add_failed(tally: Tally, outcome: Failed) -> Row:
+    error = outcome.error
+    if isinstance(error, PhotoError):
+        tally.rejected += 1
+    elif isinstance(error, PhotoRefusedError):
+        tally.refused += 1
+    else:
+        tally.failed += 1
+    if isinstance(error, TransportError) or isinstance(error.__cause__, TransportError):
+        tally.unanswered += 1
+        tally.last_transport_error = str(error)
+    code, reason = _tell_error(error)
+    return Row(outcome.photo.name, code=code, reason=reason.removeprefix(outcome.photo.name).strip())
+
+
+def _tell_error(error: LivenessError) -> tuple[str, str]:
+    match error:
+        case PhotoRejectedError():
+            return error.rule, str(error)
+        case PhotoUnreadableError():
+            return "unreadable", str(error)
+        case LivenessAPIError():
+            return error.code, error.rule.meaning if error.rule.is_known else error.message
+        case _:
+            return type(error).__name__, str(error)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tencent_liveness_async import (
+    DeadlineExceededError,
+    Failed,
+    LivenessError,
+    LivenessScore,
+    NotSentError,
+    Photo,
+    PhotoRejectedError,
+    PhotoUnreadableError,
+    Scored,
+    Statistics,
+    Timings,
+)
+from tencent_liveness_async._errors import make_api_error
+from tencent_liveness_async.cli import Context
+from tencent_liveness_async.cli._sources import FolderNotes
+from tencent_liveness_async.cli._tally import MAX_ROWS, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tencent_liveness_async import Outcome
+
+
+def _score(name: str, score: float = 88.123) -> Scored:
+    return Scored(Photo(path=Path(name)), LivenessScore(score, "3.0", "r"), 1, 0, Timings())
+
+
+def _fail(name: str, error: LivenessError) -> Failed:
+    return Failed(Photo(path=Path(name)), error, 1, 0, Timings())
+
+
+def _reject(name: str) -> Failed:
+    return _fail(name, PhotoRejectedError(f"{name} is empty", rule="empty", value=0, limit=1))
+
+
+def _tally(outcomes: Sequence[Outcome]) -> Tally:
+    tally = Tally()
+    for outcome in outcomes:
+        tally.add(outcome)
+    return tally
+
+
+def _print_rows(tally: Tally, *, columns: int = 100, is_terminal: bool = False, **variables: str) -> str:
+    from tencent_liveness_async.cli._report import print_rows
+
+    stdout = io.StringIO()
+    environment = {"COLUMNS": str(columns), **variables}
+    context = Context(io.StringIO(), stdout, io.StringIO(), environment, is_stdout_terminal=is_terminal)
+    print_rows(context.open_stdout(), tally)
+    return stdout.getvalue()
+
+
+def _print_summary(tally: Tally, statistics: Statistics, notes: FolderNotes, found: int) -> list[str]:
+    from tencent_liveness_async.cli._report import Summary, print_summary
+
+    stdout = io.StringIO()
+    context = Context(io.StringIO(), stdout, io.StringIO(), {})
+    print_summary(context.open_stdout(), Summary(tally, statistics, notes, found, 40.0, 61.26))
+    return [line.rstrip() for line in stdout.getvalue().splitlines()]
+
+
+def test_photos_are_shown_by_name() -> None:
+    """A table has a line for each photo, in the order of names."""
+    lines = _print_rows(_tally([_score("b.jpg", 39.996), _score("a.jpg", 40.0)])).splitlines()
+    assert [line.split() for line in lines[2:4]] == [["a.jpg", "40.00", "yes"], ["b.jpg", "40.00", "no"]]
+    assert "reason" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (PhotoRejectedError("a.jpg is empty", rule="empty", value=0, limit=1), "empty: is empty"),
+        (PhotoUnreadableError("a.jpg cannot be read: Is a directory"), "unreadable: cannot be read: Is a"),
+        (
+            make_api_error("InvalidParameterValue.NoFaceInPhoto", "x"),
+            "InvalidParameterValue.NoFaceInPhoto: No face was found",
+        ),
+        (make_api_error("Novelty", "the service's own\x1b words"), "Novelty: the service's own\ufffd words"),
+        (NotSentError("no connection"), "NotSentError: no connection"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_reason_is_one_line_with_its_code(error: LivenessError, shown: str) -> None:
+    """A photo without a score says why: the code, the broken limit or the error's class, and a sentence."""
+    row = _print_rows(_tally([_fail("a.jpg", error)]), columns=160).splitlines()[2]
+    assert row.startswith("a.jpg")
+    assert shown in row
+
+
+@pytest.mark.parametrize("columns", [40, 80, 140])
+def test_table_fits_the_terminal(columns: int) -> None:
+    """No line is wider than the terminal, and the end of a long path is what stays."""
+    tally = _tally([_reject(f"{'folder/' * 30}照片.jpg"), _score("a.jpg")])
+    lines = _print_rows(tally, columns=columns).splitlines()
+    from rich.cells import cell_len
+
+    assert max(map(cell_len, lines)) <= columns
+    shortened = next(line for line in lines if line.startswith("…"))
+    assert "照片.jpg" in shortened
+
+
+def test_long_run_shows_what_has_no_score() -> None:
+    """Beyond the limit only photos without a score are shown, of them the first, and the rest is counted."""
+    scored = [_score(f"s{number:03}.jpg") for number in range(MAX_ROWS)]
+    failed = [_reject(f"f{number:03}.jpg") for number in range(MAX_ROWS + 3)]
+    text = _print_rows(_tally([*scored, *failed]))
+    assert "s000.jpg" not in text
+    assert text.count("empty: is empty") == MAX_ROWS
+    assert "and 3 more without a score; -o FILE keeps every outcome" in text
+
+
+def test_tally_does_not_grow() -> None:
+    """A million photos take no more memory than a hundred."""
+    tally = _tally([_reject("f.jpg")] * 500 + [_score("s.jpg")] * 500)
+    assert (len(tally.rows), len(tally.rows_without_score)) == (MAX_ROWS, MAX_ROWS)
+    assert (tally.done, tally.scored, tally.rejected) == (1000, 500, 500)
+
+
+def test_long_run_without_failures_has_no_table() -> None:
+    """A long run in which all photos have a score shows only its sums."""
+    assert _print_rows(_tally([_score("s.jpg")] * (MAX_ROWS + 1))) == ""
+
+
+def test_terminal_has_colours_unless_they_are_not_wanted() -> None:
+    """NO_COLOR turns colours off on a terminal, and there are none elsewhere."""
+    tally = _tally([_score("a.jpg"), _reject("b.jpg")])
+    green, red = "\x1b[32m", "\x1b[31m"
+    coloured = _print_rows(tally, is_terminal=True)
+    plain = _print_rows(tally, is_terminal=True, NO_COLOR="1")
+    assert green in coloured
+    assert red in coloured
+    assert green not in plain
+    assert red not in plain
+    assert "\x1b" not in _print_rows(tally)
+
+
+def test_unanswered_photos_are_counted() -> None:
+    """A photo counts as unanswered also if its deadline ended the tries to reach the service."""
+    late = DeadlineExceededError("a.jpg got no score within 1 s")
+    late.__cause__ = NotSentError("no connection")
+    tally = _tally([_fail("a.jpg", late), _fail("b.jpg", NotSentError("no connection"))])
+    assert (tally.failed, tally.unanswered) == (2, 2)
+
+
+def test_sums_are_complete() -> None:
+    """The summary has the photos, the refusals, the failures, the attempts and the time."""
+    tally = _tally([_score("a.jpg"), _score("b.jpg", 1.0), _reject("c.jpg")])
+    statistics = Statistics(attempts=1234, billed=1000, maybe_billed=4, throttled=30)
+    assert _print_summary(tally, statistics, FolderNotes(), 3) == [
+        "photos    3 found, 2 scored, 1 live at 40",
+        "refused   1 before sending, 0 by the service",
+        "failed    0",
+        "attempts  1,234: 1,000 billed, 4 maybe billed, 30 throttled",
+        "seconds   61.3",
+    ]
+
+
+def test_sums_tell_what_was_left_out() -> None:
+    """The summary tells of photos without an outcome, other files and unreadable folders if there are any."""
+    lines = _print_summary(_tally([]), Statistics(), FolderNotes(skipped=1200, unreadable=1), 7)
+    assert lines[0] == "photos    7 taken, 0 scored, 0 live at 40"
+    assert "left      7 without an outcome" in lines
+    assert "skipped   1,200 in folders that are no pictures by their suffix" in lines
+    assert "unread    1 of the folders" in lines
