@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 RECOMMENDED_THRESHOLD = 40.0
 """The threshold the API page recommends; it names 5, 10, 40, 70 and 90, from lenient to strict."""
+
+_USER_INFO = re.compile(r"(?<=://)[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,13 @@ class Photo:
 
     @property
     def name(self) -> str:
-        """How messages call the photo: its id, its path, its URL without the query, or its size."""
+        """How messages call the photo: its id, its path, its URL without password and query, or its size."""
         if self.id is not None:
             return self.id
         if self.path is not None:
             return str(self.path)
         if self.url is not None:
-            return self.url.partition("?")[0]
+            return _USER_INFO.sub("", self.url.partition("?")[0])
         return f"<{len(self.data or b'')} bytes>"
 
     def __repr__(self) -> str:

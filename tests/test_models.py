@@ -217,3 +217,8 @@ def _assert_same(left: Any, right: Any) -> None:
             assert (type(one), one.args, vars(one)) == (type(other), other.args, vars(other))
         else:
             assert one == other
+
+
+def test_a_urls_password_is_not_shown() -> None:
+    """The name of a URL photo leaves out user and password."""
+    assert Photo(url="https://user:hush@photos.test/1.jpg?q=1").name == "https://photos.test/1.jpg"

@@ -43,7 +43,9 @@ class Endpoint:
             port = parts.port
         except ValueError as exc:
             raise ConfigurationError(f"the endpoint {text!r} is not a URL: {exc}") from exc
-        if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        if parts.username is not None:
+            raise ConfigurationError("the endpoint has a user name; it is a scheme, a host and a port")
+        if parts.path.strip("/") or parts.query or parts.fragment:
             raise ConfigurationError(f"the endpoint {text!r} has more than a scheme, a host and a port")
         if not _ADDRESS.fullmatch(address) or not parts.hostname or port == 0:
             raise ConfigurationError(f"the endpoint {text!r} is not an http or https URL with a host")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from .._errors import ConfigurationError
 from .._version import __version__
 from .endpoint import SERVICE, Endpoint
 from .signing import UNSIGNED_PAYLOAD, UNSIGNED_PAYLOAD_SHA256, build_authorization
@@ -18,6 +20,7 @@ CONTENT_TYPE = "application/json"
 
 Language: TypeAlias = Literal["en-US", "zh-CN"]
 
+_REGION = re.compile(r"[a-z0-9-]+")
 _REQUEST_CLIENT = f"tencent-liveness-async_{__version__}"
 
 
@@ -34,6 +37,10 @@ class RequestSettings:
     endpoint: Endpoint
     region: str
     language: Language
+
+    def __post_init__(self) -> None:
+        if not _REGION.fullmatch(self.region):
+            raise ConfigurationError(f"{self.region!r} is not a region such as ap-guangzhou")
 
 
 def build_headers(

@@ -54,7 +54,7 @@ def parse_response(
         MalformedResponseError: The content is not an answer of the API.
     """
     response = _parse_envelope(content, status)
-    if "Error" in response:
+    if response.get("Error") is not None:
         _raise_api_error(response, content, status, billed_codes)
     score = response.get("Score")
     if isinstance(score, bool) or not isinstance(score, int | float):

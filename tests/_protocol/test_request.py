@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tencent_liveness_async._errors import ConfigurationError
 from tencent_liveness_async._protocol.body import RequestBody, build_image_body
 from tencent_liveness_async._protocol.endpoint import Endpoint
 from tencent_liveness_async._protocol.request import RequestSettings, build_headers
@@ -72,3 +73,10 @@ def test_token_is_sent_only_with_a_temporary_key() -> None:
 def test_secret_key_is_not_sent() -> None:
     """No header holds the secret key."""
     assert "secret-key" not in str(_headers(build_image_body(b"photo"), token="token"))
+
+
+@pytest.mark.parametrize("region", ["", "ap guangzhou", "ap-guangzhou\r\nX: y", "广州"])
+def test_a_region_that_is_none_is_refused(region: str) -> None:
+    """A region goes into a header, so it is only what regions are made of."""
+    with pytest.raises(ConfigurationError, match="region"):
+        RequestSettings(Endpoint.parse("iai.tencentcloudapi.com"), region, "en-US")

@@ -198,7 +198,6 @@ MALFORMED = {
         _answer(Error={"Code": "InternalError"}, RequestId=5),
         "RequestId is not a text",
     ),
-    "Error is null": (_answer(Error=None), "no Code"),
     "Error is a text": (_answer(Error="InternalError"), "no Code"),
     "Error is empty": (_answer(Error={}), "no Code"),
     "Code is empty": (_answer(Error={"Code": "", "Message": ""}), "no Code"),
@@ -369,3 +368,9 @@ def test_error_code_is_not_read_from_elsewhere() -> None:
     """Only the error inside the Response object counts."""
     document = {"Error": {"Code": "InternalError"}, "Response": {"Score": 5}}
     assert parse_response(json.dumps(document).encode(), status=200).score == 5
+
+
+def test_an_error_of_null_is_none() -> None:
+    """A score beside an empty Error is a score: what was paid for is not thrown away."""
+    content = b'{"Response":{"Score":9,"Error":null,"FaceModelVersion":"3.0","RequestId":"r"}}'
+    assert parse_response(content, status=200).score == 9
