@@ -68,7 +68,7 @@ def test_address_becomes_url_and_host(text: str, url: str, host: str | None) -> 
     ],
 )
 def test_other_address_is_refused(text: str, reason: str) -> None:
-    """What the API could not be served at is refused, with why, and what was given unless it has a password."""
+    """What the API could not be served at is refused with the reason, and shown unless it has a password."""
     with pytest.raises(ConfigurationError) as caught:
         Endpoint.parse(text)
     assert reason in str(caught.value)
