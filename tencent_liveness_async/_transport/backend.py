@@ -8,30 +8,44 @@ arrived and whether all of a request left.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
 _PAUSE_READING_BYTES = 256 * 1024
+_HAPPY_EYEBALLS_DELAY = 0.25
+"""Seconds after which a host's next address is tried beside the first, as RFC 8305 recommends."""
+
+
+class OpenStreams(set["AsyncioStream"]):
+    """The open connections of a pool.
+
+    Attributes:
+        is_closed: True if connections that are still being opened shall be dropped.
+    """
+
+    is_closed = False
 
 
 class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     """One connection; at most one reader and one writer at a time.
 
     Attributes:
+        loop: The event loop it belongs to.
         received: Bytes received since the connection was opened.
         has_unsent: True if the connection ended before all that was written had left this process.
     """
 
-    def __init__(self, open_streams: set[AsyncioStream]) -> None:
+    def __init__(self, open_streams: OpenStreams) -> None:
+        self.loop = asyncio.get_running_loop()
         self.received = 0
         self.has_unsent = False
         self._open_streams = open_streams
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._chunks = bytearray()
         self._lost: Exception | None = None
@@ -45,6 +59,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._open_streams.add(self)
+        if self._open_streams.is_closed:
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
@@ -76,7 +92,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
         if not self._chunks and not self._is_ended:
-            self._reader = self._loop.create_future()
+            self._reader = self.loop.create_future()
             await self._wait(self._reader, timeout, httpcore.ReadTimeout("no byte of an answer in time"))
         if not self._chunks and self._lost is not None:
             raise httpcore.ReadError(f"the connection was lost: {self._lost}") from self._lost
@@ -89,18 +105,21 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
         self._check_writable()
         self._transport.write(buffer)
-        if not self._is_writable:
-            self._writer = self._loop.create_future()
-            await self._wait(
-                self._writer, timeout, httpcore.WriteTimeout("the request was not taken in time")
-            )
+        while not self._is_writable:
+            await self._wait_progress(timeout)
             self._check_writable()
 
     async def aclose(self) -> None:
+        self.abort()
+
+    def abort(self) -> None:
         """Drop the connection at once; it is gone from the loop one turn later."""
+        self._is_ended = True
+        if self.loop.is_closed():
+            self._open_streams.discard(self)
+            return
         if not self._transport.is_closing():
             self.has_unsent = self._transport.get_write_buffer_size() > 0
-        self._is_ended = True
         self._transport.abort()
 
     async def start_tls(
@@ -110,7 +129,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> AsyncioStream:
         try:
-            transport = await self._loop.start_tls(
+            transport = await self.loop.start_tls(
                 self._transport,
                 self,
                 ssl_context,
@@ -121,7 +140,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._transport.abort()
             self.connection_lost(None)  # asyncio does not tell a protocol whose handshake has not ended
             if isinstance(exc, OSError):
-                raise httpcore.ConnectError(f"the TLS handshake failed: {exc}") from exc
+                raise httpcore.ConnectError(f"the TLS handshake failed: {_describe_tls(exc)}") from exc
             raise
         self._transport = cast("asyncio.Transport", transport)
         return self
@@ -131,20 +150,31 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             return self._is_ended or bool(self._chunks)
         return self._transport.get_extra_info(info)
 
-    def _check_writable(self) -> None:
-        if self._is_ended:
-            self.has_unsent = True
-            raise httpcore.WriteError("the connection was closed before the request was written")
+    async def _wait_progress(self, seconds: float | None) -> None:
+        """Wait until the other side has taken enough; the time begins anew whenever it takes something."""
+        left = self._transport.get_write_buffer_size()
+        self._writer = self.loop.create_future()
+        try:
+            await self._wait(
+                self._writer, seconds, httpcore.WriteTimeout("the request was not taken in time")
+            )
+        except httpcore.WriteTimeout:
+            if self._transport.get_write_buffer_size() >= left:
+                raise
 
     async def _wait(
         self, future: asyncio.Future[None], seconds: float | None, error: httpcore.TimeoutException
     ) -> None:
-        timer = None if seconds is None else self._loop.call_later(seconds, _fail, future, error)
+        timer = None if seconds is None else self.loop.call_later(seconds, _fail, future, error)
         try:
             await future
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _check_writable(self) -> None:
+        if self._is_ended:
+            raise httpcore.WriteError("the connection was closed before the request was written")
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -154,7 +184,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         stream: The connection that is or was open; None before the first.
     """
 
-    def __init__(self, open_streams: set[AsyncioStream]) -> None:
+    def __init__(self, open_streams: OpenStreams) -> None:
         self.stream: AsyncioStream | None = None
         self._open_streams = open_streams
 
@@ -170,14 +200,31 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout):
                 _, stream = await loop.create_connection(
-                    lambda: AsyncioStream(self._open_streams), host, port
+                    lambda: AsyncioStream(self._open_streams),
+                    host,
+                    port,
+                    happy_eyeballs_delay=None if _is_address(host) else _HAPPY_EYEBALLS_DELAY,
                 )
         except TimeoutError as exc:
             raise httpcore.ConnectTimeout(f"no connection to {host}:{port} within {timeout} s") from exc
-        except OSError as exc:
+        except (OSError, UnicodeError) as exc:
             raise httpcore.ConnectError(f"no connection to {host}:{port}: {exc}") from exc
         self.stream = stream
         return stream
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _describe_tls(exc: OSError) -> str:
+    if isinstance(exc, ssl.SSLError) and exc.reason == "WRONG_VERSION_NUMBER":
+        return f"the server does not speak TLS; is its address http and not https? ({exc})"
+    return str(exc)
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

@@ -15,7 +15,7 @@ from .._errors import (
     StaleConnectionError,
     TransportError,
 )
-from .pool import StaleConnection
+from .pool import UNSENT, StaleConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class Timeouts:
     The service's own budget for a call is 5 s, upload included.
 
     Attributes:
-        connect: To open a connection, TLS included. Lower fails over sooner, higher survives slow networks.
-        write: Without progress while the request is sent.
+        connect: To open a connection, and as long again for its TLS handshake. Lower fails sooner, higher
+            survives slow networks.
+        write: Without progress while the request is sent. Lower gives up sooner on a stalled upload.
         read: Without a byte of the answer. Lower gives up on calls that may still be billed.
         attempt: For the whole attempt, so that a dripping answer ends too.
     """
@@ -93,7 +94,9 @@ async def exchange(
         async with asyncio.timeout(timeouts.attempt):
             return await _send(transport, request, max_response_bytes)
     except TimeoutError as exc:
-        raise OutcomeUnknownError(f"no whole answer within {timeouts.attempt:g} s") from exc
+        if request.extensions.get(UNSENT):
+            raise NotSentError(f"the request was not sent within {timeouts.attempt:.3g} s") from exc
+        raise OutcomeUnknownError(f"no whole answer within {timeouts.attempt:.3g} s") from exc
     except httpx.RequestError as exc:
         raise translate_error(exc) from exc
 

@@ -9,28 +9,36 @@ has no queue: whoever calls it has been admitted before.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import anyio.to_thread
 import httpcore
 import httpx
 
 from .._errors import ConfigurationError
-from .backend import AsyncioBackend, AsyncioStream
-from .proxies import find_environment_proxy
+from .backend import AsyncioBackend, OpenStreams
+from .proxies import find_environment_proxy, make_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 DEFAULT_KEEPALIVE = 50.0
 """Seconds; the service closes connections that were idle for about 60."""
 
+DEFAULT_STALE_WITHIN = 0.2
+"""Seconds; the service takes 0.2 to 1 s for an answer."""
+
 _Connection: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
 _Origin: TypeAlias = tuple[str, str, int | None]
+
+UNSENT = "tencent_liveness.unsent"
+"""The request's extension that is set if the request ended before all of it had left this process."""
 
 
 class StaleConnection(httpx.RemoteProtocolError):
@@ -44,27 +52,54 @@ class _Lane:
     origin: _Origin
     connection: _Connection
     backend: AsyncioBackend
+    proxy: httpx.Proxy | None
     idle_since: float = 0.0
     received_before: int = 0
 
-    @property
-    def is_reused(self) -> bool:
-        return self.received_before > 0
-
-    def note_start(self) -> None:
-        stream = self.backend.stream
-        self.received_before = stream.received if stream is not None else 0
-
     def is_alive(self) -> bool:
+        """Whether it can take a request: open, idle, and of this event loop."""
         stream = self.backend.stream
-        return stream is not None and not stream.get_extra_info("is_readable")
+        return (
+            stream is not None
+            and not stream.get_extra_info("is_readable")
+            and stream.loop is asyncio.get_running_loop()
+        )
+
+    def is_stale(self, body: _WatchedBody, *, within: float) -> bool:
+        """Whether its end so soon after `body` means that it was closed while it was idle."""
+        stream = self.backend.stream
+        return (
+            stream is not None
+            and 0 < self.received_before == stream.received
+            and time.monotonic() - body.sent_at < within
+        )
+
+    def has_sent(self, body: _WatchedBody) -> bool:
+        """Whether all of the request may have left this process."""
+        stream = self.backend.stream
+        return body.is_sent and not (stream is not None and stream.has_unsent)
+
+
+class _WatchedBody(httpx.AsyncByteStream):
+    """A request's body that knows when httpcore has written all of it."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+        self.is_sent = False
+        self.sent_at = 0.0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            yield chunk
+        self.is_sent = True
+        self.sent_at = time.monotonic()
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
     """Sends each request over a connection of its own, kept alive for the next one.
 
-    Open connections are as many as requests were ever in flight at once; idle ones are closed before
-    the service closes them. Redirects are not followed.
+    Open connections are as many as requests were ever in flight at once. One that was idle for too long is
+    not used again; the next request closes it. Redirects are not followed.
 
     Args:
         proxy: The proxy for all requests. It takes a slower path.
@@ -72,6 +107,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         trust_env: Whether HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR count.
         keepalive: Seconds after which an idle connection is not used again. More than the service's 60
             would send requests into connections it has closed.
+        stale_within: Seconds after a request within which the end of a reused connection means that it had
+            been closed before and the request was not seen. Higher pays more calls twice.
+
+    Raises:
+        ConfigurationError: The proxy is not one.
     """
 
     def __init__(
@@ -81,14 +121,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         verify: ssl.SSLContext | bool = True,
         trust_env: bool = True,
         keepalive: float = DEFAULT_KEEPALIVE,
+        stale_within: float = DEFAULT_STALE_WITHIN,
     ) -> None:
-        self._proxy = httpx.Proxy(proxy) if isinstance(proxy, str) else proxy
+        self._proxy = None if proxy is None else make_proxy(proxy)
         self._verify = verify
         self._trust_env = trust_env
         self._keepalive = keepalive
+        self._stale_within = stale_within
         self._idle: dict[_Origin, deque[_Lane]] = {}
         self._in_use: set[_Lane] = set()
-        self._open_streams: set[AsyncioStream] = set()
+        self._open_streams = OpenStreams()
         self._ssl_context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
         self._ssl_lock = asyncio.Lock()
 
@@ -104,53 +146,60 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return its answer, whose stream must be read or closed.
 
+        However it ends without an answer, the request's extension `UNSENT` says if it was not sent whole.
+
         Raises:
             httpx.TransportError: Of the class that says how far the request came; a `StaleConnection`
                 if a reused connection turned out to be closed.
+            ConfigurationError: The proxy or the certificates named by the environment cannot be used.
         """
+        body = _WatchedBody(cast("httpx.AsyncByteStream", request.stream))
+        request.extensions[UNSENT] = True
         lane = await self._take_lane(request.url)
         self._in_use.add(lane)
-        lane.note_start()
         try:
-            response = await lane.connection.handle_async_request(_to_httpcore(request))
+            response = await lane.connection.handle_async_request(_to_httpcore(request, body))
         except BaseException as exc:
-            await self._drop_lane(lane)
+            self._drop_lane(lane)
+            request.extensions[UNSENT] = not lane.has_sent(body)
             if isinstance(exc, _HTTPCORE_ERRORS):
-                raise _translate(exc, lane) from exc
+                raise self._translate(exc, lane, body) from exc
             raise
+        request.extensions[UNSENT] = False
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
-            stream=_ResponseStream(self, lane, response),
+            stream=_ResponseStream(response, on_end=partial(self._end, lane)),
             extensions=response.extensions,
         )
 
     async def aclose(self) -> None:
         """Close every connection, those in use included, and wait until they are gone."""
-        for lane in [*self._in_use, *(lane for lanes in self._idle.values() for lane in lanes)]:
-            await self._drop_lane(lane)
+        self._open_streams.is_closed = True
         self._idle.clear()
-        while self._open_streams:
-            for stream in tuple(self._open_streams):
-                await stream.aclose()
+        for stream in tuple(self._open_streams):
+            stream.abort()
+        while self._open_streams:  # noqa: ASYNC110 - they are gone after a turn or two of the loop
             await asyncio.sleep(0)
 
     async def _take_lane(self, url: httpx.URL) -> _Lane:
         origin = (url.scheme, url.host, url.port)
         idle = self._idle.setdefault(origin, deque())
-        await self._close_expired(idle)
+        self._close_expired(idle)
         while idle:
             lane = idle.pop()
             if lane.is_alive():
+                stream = lane.backend.stream
+                lane.received_before = stream.received if stream is not None else 0
                 return lane
-            await self._drop_lane(lane)
+            self._drop_lane(lane)
         return await self._open_lane(url, origin)
 
-    async def _close_expired(self, idle: deque[_Lane]) -> None:
+    def _close_expired(self, idle: deque[_Lane]) -> None:
         """The longest idle stand at the left, so only those that go are looked at."""
         oldest = time.monotonic() - self._keepalive
         while idle and idle[0].idle_since < oldest:
-            await self._drop_lane(idle.popleft())
+            self._drop_lane(idle.popleft())
 
     async def _open_lane(self, url: httpx.URL, origin: _Origin) -> _Lane:
         backend = AsyncioBackend(self._open_streams)
@@ -158,15 +207,14 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         if proxy is None and self._trust_env:
             proxy = find_environment_proxy(url)
         ssl_context = await self._load_ssl_context() if url.scheme == "https" else None
+        connection: _Connection
         if proxy is not None:
-            return _Lane(origin, self._open_proxied(proxy, ssl_context, backend), backend)
-        connection = httpcore.AsyncHTTPConnection(
-            httpcore.URL(str(url)).origin,
-            ssl_context=ssl_context,
-            keepalive_expiry=self._keepalive,
-            network_backend=backend,
-        )
-        return _Lane(origin, connection, backend)
+            connection = self._open_proxied(proxy, ssl_context, backend)
+        else:
+            connection = httpcore.AsyncHTTPConnection(
+                httpcore.URL(str(url)).origin, ssl_context=ssl_context, network_backend=backend
+            )
+        return _Lane(origin, connection, backend, proxy)
 
     def _open_proxied(
         self, proxy: httpx.Proxy, ssl_context: ssl.SSLContext | None, backend: AsyncioBackend
@@ -193,42 +241,66 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             return self._ssl_context
 
     def _create_ssl_context(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
+        try:
+            return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
+        except OSError as exc:
+            raise ConfigurationError(
+                "the certificates cannot be read; SSL_CERT_FILE and SSL_CERT_DIR are "
+                f"{os.environ.get('SSL_CERT_FILE')!r} and {os.environ.get('SSL_CERT_DIR')!r}: {exc}"
+            ) from exc
 
-    async def _drop_lane(self, lane: _Lane) -> None:
+    def _drop_lane(self, lane: _Lane) -> None:
         self._in_use.discard(lane)
         if lane.backend.stream is not None:
-            await lane.backend.stream.aclose()
+            lane.backend.stream.abort()
 
-    async def _return_lane(self, lane: _Lane) -> None:
-        if lane not in self._in_use:
-            return
-        if not lane.is_alive():
-            await self._drop_lane(lane)
+    def _drop_idle(self, origin: _Origin) -> None:
+        idle = self._idle.setdefault(origin, deque())
+        while idle:
+            self._drop_lane(idle.pop())
+
+    def _end(self, lane: _Lane, *, is_whole: bool) -> None:
+        """Take back a lane whose answer has ended; only one that was read to its end is used again."""
+        if not is_whole or not lane.is_alive() or self._open_streams.is_closed:
+            self._drop_lane(lane)
             return
         self._in_use.discard(lane)
         lane.idle_since = time.monotonic()
         self._idle.setdefault(lane.origin, deque()).append(lane)
 
+    def _translate(self, exc: Exception, lane: _Lane, body: _WatchedBody) -> httpx.TransportError:
+        """Say by the error's class how far the request came; httpcore calls a failed write a failed read."""
+        error_class = _HTTPX_CLASSES[type(exc)]
+        text = f"through the proxy {lane.proxy.url.netloc.decode()}: {exc}" if lane.proxy else str(exc)
+        if error_class in _AFTER_SENDING and not lane.has_sent(body):
+            return httpx.WriteError(f"the connection ended before the request was sent: {text}")
+        if error_class in _HUNG_UP and lane.is_stale(body, within=self._stale_within):
+            self._drop_idle(lane.origin)  # whatever closed this one has most likely closed the others too
+            return StaleConnection(f"a reused connection was closed: {text}")
+        return error_class(text or type(exc).__name__)
+
 
 class _ResponseStream(httpx.AsyncByteStream):
     """The body of an answer; its lane is free again when the body was read, and dropped otherwise."""
 
-    def __init__(self, pool: ConnectionPool, lane: _Lane, response: httpcore.Response) -> None:
-        self._pool = pool
-        self._lane = lane
+    def __init__(self, response: httpcore.Response, *, on_end: Callable[..., None]) -> None:
         self._response = response
+        self._on_end = on_end
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._response.aiter_stream():
                 yield chunk
         except _HTTPCORE_ERRORS as exc:
-            raise _translate(exc, self._lane) from exc
+            raise _HTTPX_CLASSES[type(exc)](str(exc)) from exc
 
     async def aclose(self) -> None:
-        await self._response.aclose()  # leaves the connection open only if the body was read to its end
-        await self._pool._return_lane(self._lane)  # noqa: SLF001 - the pool's own stream
+        try:
+            await self._response.aclose()  # keeps the connection only if the body was read to its end
+        except BaseException:
+            self._on_end(is_whole=False)
+            raise
+        self._on_end(is_whole=True)
 
 
 def _open_socks(
@@ -251,7 +323,7 @@ def _open_socks(
         ) from exc
 
 
-def _to_httpcore(request: httpx.Request) -> httpcore.Request:
+def _to_httpcore(request: httpx.Request, body: _WatchedBody) -> httpcore.Request:
     return httpcore.Request(
         method=request.method,
         url=httpcore.URL(
@@ -261,7 +333,7 @@ def _to_httpcore(request: httpx.Request) -> httpcore.Request:
             target=request.url.raw_path,
         ),
         headers=request.headers.raw,
-        content=request.stream,
+        content=body,
         extensions=request.extensions,
     )
 
@@ -281,21 +353,5 @@ _HTTPX_CLASSES: dict[type[Exception], type[httpx.TransportError]] = {
     httpcore.ConnectionNotAvailable: httpx.ConnectError,
 }
 _HTTPCORE_ERRORS = tuple(_HTTPX_CLASSES)
-
-
-def _translate(exc: Exception, lane: _Lane) -> httpx.TransportError:
-    """Say by the error's class how far the request came; httpcore reports a failed write as a failed read."""
-    stream = lane.backend.stream
-    error_class = _HTTPX_CLASSES[type(exc)]
-    if stream is not None and issubclass(
-        error_class, httpx.ReadError | httpx.RemoteProtocolError | httpx.ReadTimeout
-    ):
-        if stream.has_unsent:
-            return httpx.WriteError(f"the connection ended before the request was written: {exc}")
-        if (
-            lane.is_reused
-            and stream.received == lane.received_before
-            and error_class is not httpx.ReadTimeout
-        ):
-            return StaleConnection(f"a reused connection was closed: {exc}")
-    return error_class(str(exc) or type(exc).__name__)
+_HUNG_UP = (httpx.ReadError, httpx.RemoteProtocolError)
+_AFTER_SENDING = (*_HUNG_UP, httpx.ReadTimeout)

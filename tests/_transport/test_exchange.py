@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from scripted_server import Exchange, find_closed_port, serving
+from scripted_server import Exchange, find_closed_port, say_nothing, serving, serving_raw
 
 from tencent_liveness_async._errors import (
     ConfigurationError,
@@ -17,7 +17,9 @@ from tencent_liveness_async._transport.exchange import translate_error
 from tencent_liveness_async._transport.pool import StaleConnection
 
 
-async def send(url: str, *, timeouts: Timeouts | None = None, limit: int = 1000) -> Answer:
+async def send(
+    url: str, *, timeouts: Timeouts | None = None, limit: int = 1000, content: bytes = b'{"Url":"u"}'
+) -> Answer:
     """Send one request over a pool of its own."""
     pool = ConnectionPool(trust_env=False)
     try:
@@ -25,7 +27,7 @@ async def send(url: str, *, timeouts: Timeouts | None = None, limit: int = 1000)
             pool,
             url,
             headers=[("X-Test", "yes")],
-            content=b'{"Url":"u"}',
+            content=content,
             timeouts=timeouts or Timeouts(),
             max_response_bytes=limit,
         )
@@ -68,6 +70,20 @@ async def test_a_dripping_answer_ends_with_the_attempt() -> None:
         with pytest.raises(OutcomeUnknownError, match=r"0\.05 s"):
             await send(server.url, timeouts=Timeouts(attempt=0.05))
         stop.set()
+
+
+async def test_an_attempt_that_ends_in_the_handshake_was_not_sent() -> None:
+    """When the attempt's time is over before the connection stands, nothing can be billed."""
+    async with serving_raw(say_nothing) as address:
+        with pytest.raises(NotSentError, match=r"0\.05 s"):
+            await send(f"https://{address}/", timeouts=Timeouts(attempt=0.05))
+
+
+async def test_an_attempt_that_ends_in_the_upload_was_not_sent() -> None:
+    """When the attempt's time is over before the body has left, nothing can be billed."""
+    async with serving_raw(say_nothing) as address:
+        with pytest.raises(NotSentError):
+            await send(f"http://{address}/", timeouts=Timeouts(attempt=0.05), content=b"x" * 30_000_000)
 
 
 async def test_nothing_listening_is_not_sent() -> None:

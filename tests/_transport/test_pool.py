@@ -11,7 +11,9 @@ from scripted_server import (
     ScriptedServer,
     find_closed_port,
     ignore_failed_handshakes,
+    say_nothing,
     serving,
+    serving_raw,
 )
 
 from tencent_liveness_async._errors import ConfigurationError
@@ -214,18 +216,9 @@ async def test_a_silent_server_is_a_read_timeout(pool: ConnectionPool) -> None:
 
 async def test_a_server_that_does_not_read_is_a_write_timeout(pool: ConnectionPool) -> None:
     """A body that is not taken in time is a write error: the request was not sent whole."""
-    silence = asyncio.Event()
-
-    async def swallow_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await silence.wait()
-        writer.close()
-
-    server = await asyncio.start_server(swallow_nothing, "127.0.0.1", 0, limit=1)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    with pytest.raises((httpx.WriteTimeout, httpx.WriteError)):
-        await post(pool, url, b"x" * 30_000_000, seconds=0.05)
-    silence.set()
-    server.close()
+    async with serving_raw(say_nothing) as address:
+        with pytest.raises((httpx.WriteTimeout, httpx.WriteError)):
+            await post(pool, f"http://{address}/", b"x" * 30_000_000, seconds=0.05)
 
 
 async def test_a_server_that_hangs_up_during_the_body_is_a_write_error(pool: ConnectionPool) -> None:
@@ -235,11 +228,9 @@ async def test_a_server_that_hangs_up_during_the_body_is_a_write_error(pool: Con
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.abort()
 
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0, limit=1024)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    with pytest.raises(httpx.WriteError):
-        await post(pool, url, b"x" * 30_000_000)
-    server.close()
+    async with serving_raw(hang_up) as address:
+        with pytest.raises(httpx.WriteError):
+            await post(pool, f"http://{address}/", b"x" * 30_000_000)
 
 
 async def test_cancelled_requests_leave_the_pool_usable(pool: ConnectionPool) -> None:
@@ -259,6 +250,99 @@ async def test_cancelled_requests_leave_the_pool_usable(pool: ConnectionPool) ->
         assert repr(pool) == "<ConnectionPool: 0 in use, 0 idle>"
         go_on.set()
         await asyncio.gather(*(post(pool, server.url) for _ in range(50)))
+
+
+async def test_requests_cancelled_at_any_turn_of_the_loop_leave_nothing(pool: ConnectionPool) -> None:
+    """Wherever a cancellation hits, while an answer is read too, no connection stays in use."""
+    async with serving() as server:
+        for turns in range(60):
+            request = asyncio.ensure_future(post(pool, server.url))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            request.cancel()
+            await asyncio.gather(request, return_exceptions=True)
+            assert repr(pool).startswith("<ConnectionPool: 0 in use")
+        assert pool.open_connections <= 2
+        assert (await post(pool, server.url)).status_code == 200
+
+
+async def test_one_stale_connection_clears_out_the_idle_ones(pool: ConnectionPool) -> None:
+    """What closed one idle connection has closed the others: the next request gets a fresh one."""
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.number == 0:
+            await exchange.answer()
+        else:
+            exchange.reset()
+
+    async with serving(script) as server:
+        await asyncio.gather(*(post(pool, server.url) for _ in range(8)))
+        with pytest.raises(StaleConnection):
+            await post(pool, server.url)
+        assert repr(pool) == "<ConnectionPool: 0 in use, 0 idle>"
+        assert (await post(pool, server.url)).status_code == 200
+
+
+async def test_a_connection_that_ends_late_is_not_stale() -> None:
+    """A reused connection that ends after the time for an answer has most likely seen the request."""
+    pool = ConnectionPool(stale_within=0.0)
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.number == 0:
+            await exchange.answer()
+        else:
+            exchange.close()
+
+    async with serving(script) as server:
+        await post(pool, server.url)
+        with pytest.raises(httpx.RemoteProtocolError) as caught:
+            await post(pool, server.url)
+        assert not isinstance(caught.value, StaleConnection)
+    await pool.aclose()
+
+
+async def test_a_connection_that_ends_within_the_answer_is_not_stale(pool: ConnectionPool) -> None:
+    """Once a byte of the answer came, the request was seen."""
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.number == 0:
+            await exchange.answer()
+        else:
+            exchange.writer.write(b"HTTP/1.1 2")
+            await exchange.writer.drain()
+            exchange.close()
+
+    async with serving(script) as server:
+        await post(pool, server.url)
+        with pytest.raises(httpx.RemoteProtocolError) as caught:
+            await post(pool, server.url)
+        assert not isinstance(caught.value, StaleConnection)
+
+
+async def test_closing_ends_connections_that_are_being_opened() -> None:
+    """A connection that stands only after the pool was closed is dropped."""
+    pool = ConnectionPool()
+    async with serving() as server:
+        request = asyncio.ensure_future(post(pool, server.url))
+        await asyncio.sleep(0)
+        await pool.aclose()
+        await asyncio.gather(request, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert pool.open_connections == 0
+
+
+def test_a_pool_in_a_second_loop_opens_connections_of_its_own() -> None:
+    """A connection belongs to its loop; in another one it counts as dead."""
+    pool = ConnectionPool(trust_env=False)
+
+    async def scenario() -> int:
+        async with serving() as server:
+            return (await post(pool, server.url)).status_code
+
+    assert asyncio.run(scenario()) == 200
+    assert asyncio.run(scenario()) == 200
+    asyncio.run(pool.aclose())
+    assert pool.open_connections == 0
 
 
 async def test_closing_ends_connections_in_use() -> None:
@@ -336,6 +420,28 @@ async def test_https_with_the_environments_certificates(
         await pool.aclose()
 
 
+async def test_certificates_that_are_not_there_are_a_fault_of_the_settings(
+    pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE that cannot be read is one error that names the variable and the file."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/missing/authorities.pem")
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE.*/missing/authorities\.pem"):
+        await post(pool, "https://127.0.0.1:1/")
+
+
+async def test_https_to_a_server_without_tls_says_so(pool: ConnectionPool) -> None:
+    """An https address of an http server is the usual mistake, and is named."""
+
+    async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with serving_raw(complain) as address:
+        with pytest.raises(httpx.ConnectError, match="http and not https"):
+            await post(pool, f"https://{address}/")
+
+
 async def test_an_unknown_certificate_is_a_connect_error(
     pool: ConnectionPool, server_context: ssl.SSLContext
 ) -> None:
@@ -348,17 +454,10 @@ async def test_an_unknown_certificate_is_a_connect_error(
 
 
 async def test_a_tls_handshake_that_hangs_is_a_connect_error(pool: ConnectionPool) -> None:
-    """The connect timeout includes the handshake."""
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    with pytest.raises(httpx.ConnectError):
-        await post(pool, url, seconds=0.05)
-    server.close()
+    """The connect timeout bounds the handshake."""
+    async with serving_raw(say_nothing) as address:
+        with pytest.raises(httpx.ConnectError):
+            await post(pool, f"https://{address}/", seconds=0.05)
 
 
 class ForwardingProxy:
@@ -412,6 +511,44 @@ async def _check_direct(pool: ConnectionPool, server: ScriptedServer, proxy: For
     await post(pool, server.url)
     assert len(proxy.targets) == 1
     await pool.aclose()
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTP_PROXY"])
+async def test_the_other_proxy_variables_count(
+    pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """ALL_PROXY is for every scheme, HTTP_PROXY for http; an error names the proxy."""
+    port = find_closed_port()
+    monkeypatch.setenv(name, f"127.0.0.1:{port}")
+    with pytest.raises(httpx.ConnectError, match=f"through the proxy 127.0.0.1:{port}"):
+        await post(pool, "http://photos.test/")
+
+
+@pytest.mark.parametrize("address", ["socks4://127.0.0.1:1", "http://user:hush@[::1", "nonsense://x"])
+async def test_a_proxy_that_is_none_is_a_fault_of_the_settings(
+    pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """A wrong proxy is one error, given as a setting or by the environment, and shows no password."""
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
+        await post(pool, "https://photos.test/")
+    assert "hush" not in str(caught.value)
+    with pytest.raises(ConfigurationError):
+        ConnectionPool(proxy=address)
+
+
+async def test_a_proxy_that_hangs_up_before_the_tunnel_has_sent_nothing() -> None:
+    """What ends before the tunnel stands was not sent to the service."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with serving_raw(hang_up) as address:
+        pool = ConnectionPool(proxy=f"http://{address}")
+        with pytest.raises(httpx.WriteError):
+            await post(pool, "https://photos.test/")
+        await pool.aclose()
 
 
 async def test_a_given_proxy_that_is_down_is_a_connect_error() -> None:

@@ -117,6 +117,36 @@ async def serving(
         await asyncio.sleep(0)
 
 
+Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving_raw(handler: Handler) -> AsyncIterator[str]:
+    """Run a server that is less than one of HTTP; yield its address, `HOST:PORT`."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await handler(reader, writer)
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1024)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        for _ in range(3):  # the turns of the loop in which they close
+            await asyncio.sleep(0)
+
+
+async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take what comes for a while and keep silent until the other side leaves."""
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.Event().wait()
+
+
 def ignore_failed_handshakes() -> None:
     """Let the server's side of a failed TLS handshake pass; asyncio reports it as an error of the loop."""
     loop = asyncio.get_running_loop()
