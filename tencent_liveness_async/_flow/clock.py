@@ -30,5 +30,5 @@ class ServiceClock:
         """Take the offset from the Date header of an answer; one that is no date changes nothing."""
         try:
             self.offset = parsedate_to_datetime(date).timestamp() - self._now()
-        except ValueError:
+        except (ValueError, OverflowError):
             return

@@ -71,8 +71,8 @@ class RetryState:
                 return self._count("not_sent", self._policy.max_not_sent)
             case LivenessAPIError(handling=Handling.THROTTLE):
                 return self._random.uniform(0, THROTTLE_WINDOW)
-            case LivenessAPIError(handling=handling):
-                return self._count(handling.value, error.rule.max_retries or 0)
+            case LivenessAPIError():
+                return self._count(error.code, error.rule.max_retries or 0)
             case _:
                 return None
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 THROTTLE_HOLD = 0.25
 """Seconds that nothing is sent after a throttle, so that the calls already queued do not all hit it."""
+MIN_ATTEMPT_SECONDS = 0.5
+"""An attempt is not begun with less time left, or less than half of the whole: the service takes 0.2 to 1 s,
+and an answer that comes too late is paid for."""
 
 _T = TypeVar("_T")
 
@@ -43,6 +46,9 @@ class Call(Protocol):
 
     async def prepare(self) -> None:
         """Make the body. Raises PhotoError if the photo cannot be sent."""
+
+    async def authenticate(self) -> None:
+        """Take the credential for the next attempt. Raises MissingCredentialsError if there is none."""
 
     async def send(self, seconds: float) -> LivenessScore:
         """Make one attempt within so many seconds. Raises LivenessError if it brings no score."""
@@ -104,6 +110,8 @@ class Scheduler:
         try:
             return await asyncio.shield(run.task)
         except asyncio.CancelledError:
+            if run.task.cancelled() and not _is_cancelled():
+                raise ClientClosedError("the client was closed while the photo waited") from None
             run.abandon()
             raise
 
@@ -123,11 +131,14 @@ class Scheduler:
         for run in tuple(self._runs):
             run.abandon()
         tasks = {run.task for run in self._runs}
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
+        if not tasks:
+            return
+        try:
+            await asyncio.wait(tasks, timeout=grace)
+        finally:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.wait(tasks)
 
 
 class PhotoRun:
@@ -135,11 +146,13 @@ class PhotoRun:
 
     Attributes:
         photo: The photo.
-        task: Ends with the outcome, or cancelled if the run was abandoned before an attempt.
+        task: Ends with the outcome, or cancelled if the run was abandoned before its first attempt.
+        is_cut_short: True if the run would have gone on, had it not been abandoned.
     """
 
     def __init__(self, scheduler: Scheduler, call: Call, deadline: float) -> None:
         self.photo = call.photo
+        self.is_cut_short = False
         self._scheduler = scheduler
         self._call = call
         self._deadline = deadline
@@ -186,6 +199,11 @@ class PhotoRun:
             return self._succeed(await self._attempt_until_done())
         except LivenessError as exc:
             return self._fail(exc)
+        except asyncio.CancelledError:
+            if self._error is None:
+                raise
+            self.is_cut_short = True
+            return self._fail(self._error)  # what was tried may be billed, so it is an outcome
         finally:
             self._scheduler.slots.release()
 
@@ -205,6 +223,7 @@ class PhotoRun:
 
     async def _attempt_until_done(self) -> LivenessScore:
         while True:
+            await self._authenticate()
             await self._wait_permit()
             try:
                 return await self._attempt()
@@ -212,6 +231,13 @@ class PhotoRun:
                 self._error = exc
                 wait = self._plan_retry(exc)
             await self._back_off(wait)
+
+    async def _authenticate(self) -> None:
+        began = self._now()
+        try:
+            await self._before_deadline(self._call.authenticate())
+        finally:
+            self._queue_seconds += self._now() - began
 
     async def _wait_permit(self) -> None:
         began = self._now()
@@ -221,31 +247,42 @@ class PhotoRun:
             self._rate_seconds += self._now() - began
 
     async def _attempt(self) -> LivenessScore:
-        counters = self._scheduler.counters
-        timeout = min(self._scheduler.attempt_timeout, self._expires_at - self._now())
-        if timeout <= 0:
+        left = self._expires_at - self._now()
+        if left < min(MIN_ATTEMPT_SECONDS, self._deadline / 2):
             raise self._deadline_error()
-        self._attempts += 1
-        self._scheduler.hooks.emit(AttemptStarted(self.photo, self._attempts))
-        began = self._now()
-        error: LivenessError | None = None
-        self._is_sending = True
-        counters["in_flight"] += 1
+        began = self._begin_attempt()
         try:
-            return await self._call.send(timeout)
+            score = await self._call.send(min(self._scheduler.attempt_timeout, left))
         except LivenessError as exc:
-            error = exc
+            self._end_attempt(began, exc)
             raise
         except asyncio.CancelledError as exc:  # the grace period of closing is over, or the loop ends
             self._is_abandoned = True
             error = OutcomeUnknownError("the attempt was cut off while it was under way")
+            self._end_attempt(began, error)
             raise error from exc
-        finally:
-            self._is_sending = False
-            counters["in_flight"] -= 1
-            self._attempt_seconds += self._now() - began
-            self._count_attempt(error)
-            self._scheduler.hooks.emit(AttemptEnded(self.photo, self._attempts, error, self._now() - began))
+        except BaseException as exc:  # a fault of a transport or of this package, raised to whoever asked
+            self._end_attempt(began, OutcomeUnknownError(f"the attempt ended in {type(exc).__name__}"))
+            raise
+        self._end_attempt(began, None)
+        return score
+
+    def _begin_attempt(self) -> float:
+        self._attempts += 1
+        self._scheduler.hooks.emit(AttemptStarted(self.photo, self._attempts))
+        self._is_sending = True
+        self._scheduler.counters["waiting"] -= 1
+        self._scheduler.counters["in_flight"] += 1
+        return self._now()
+
+    def _end_attempt(self, began: float, error: LivenessError | None) -> None:
+        seconds = self._now() - began
+        self._is_sending = False
+        self._scheduler.counters["in_flight"] -= 1
+        self._scheduler.counters["waiting"] += 1
+        self._attempt_seconds += seconds
+        self._count_attempt(error)
+        self._scheduler.hooks.emit(AttemptEnded(self.photo, self._attempts, error, seconds))
 
     def _count_attempt(self, error: LivenessError | None) -> None:
         counters = self._scheduler.counters
@@ -262,6 +299,7 @@ class PhotoRun:
             self._scheduler.note_throttle()
         wait = self._retry.next_wait(error)
         if wait is None or self._is_abandoned:
+            self.is_cut_short = wait is not None
             raise error
         if self._now() + wait >= self._expires_at:
             raise self._deadline_error() from error
@@ -284,10 +322,11 @@ class PhotoRun:
             raise self._deadline_error() from (self._error or exc)
 
     def _deadline_error(self) -> DeadlineExceededError:
-        last = f"; the last attempt ended in {self._error}" if self._error else ""
+        tried = "it was not sent"
+        if self._error is not None:
+            tried = f"the last of its attempts ({self._attempts}) ended so: {self._error}"
         error = DeadlineExceededError(
-            f"{self.photo.name} got no score within {self._deadline:g} s, "
-            f"{self._attempts} attempts included{last}"
+            f"{self.photo.name} got no score within {self._deadline:.3g} s; {tried}"
         )
         if self._error is not None:
             error.request_id = self._error.request_id
@@ -302,3 +341,9 @@ class PhotoRun:
 
     def _timings(self) -> Timings:
         return Timings(self._queue_seconds, self._rate_seconds, self._attempt_seconds)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled the task that asks."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias
 
+import anyio
+
 from .._errors import RUN_FAULTS, AccountError, ClientClosedError, ConfigurationError, RunStoppedError
 from .._models import Failed, Outcome, Photo, PhotoSource
 
@@ -47,12 +49,13 @@ class OutcomeStream:
         self._intake: asyncio.Task[None] | None = None
         self._runs: dict[PhotoRun, int] = {}
         self._ready: deque[Outcome] = deque()
-        self._early: dict[int, Outcome] = {}
+        self._early: dict[int, Outcome | None] = {}
         self._taken = 0
         self._next_index = 0
         self._unfinished: list[Photo] = []
         self._run_fault: AccountError | ConfigurationError | None = None
         self._fault: BaseException | None = None
+        self._is_stopped = False
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -67,8 +70,9 @@ class OutcomeStream:
         traceback: TracebackType | None,
     ) -> None:
         self._stop()
-        while not self._is_drained:
-            await self._wait_change()
+        with anyio.CancelScope(shield=True):
+            while not self._is_drained:
+                await self._wait_change()
 
     def __aiter__(self) -> Self:
         return self
@@ -99,15 +103,19 @@ class OutcomeStream:
 
     def _end(self) -> NoReturn:
         if self._run_fault is not None and not isinstance(self._fault, RunStoppedError):
-            self._fault = RunStoppedError(
+            stopped = RunStoppedError(
                 self._run_fault,
-                finished=(*self._ready, *self._early.values()),
+                finished=(*self._ready, *(outcome for outcome in self._early.values() if outcome)),
                 unfinished=tuple(self._unfinished),
             )
-            self._fault.__cause__ = self._run_fault
+            stopped.__cause__ = self._run_fault
+            if self._fault is not None:
+                stopped.add_note(f"the source of photos failed, too: {self._fault!r}")
+            self._fault = stopped
         raise self._fault or StopAsyncIteration
 
     def _stop(self) -> None:
+        self._is_stopped = True
         if self._intake is not None:
             self._intake.cancel()
         for run in tuple(self._runs):
@@ -118,6 +126,8 @@ class OutcomeStream:
         try:
             await self._room.acquire()
             async for photo in photos:
+                if self._is_stopped:  # the source may have swallowed the cancellation
+                    return
                 self._begin(photo)
                 await self._room.acquire()
         finally:
@@ -125,7 +135,10 @@ class OutcomeStream:
                 await photos.aclose()
 
     def _begin(self, photo: PhotoSource) -> None:
-        run = self._start(photo)
+        try:
+            run = self._start(photo)
+        except TypeError as exc:
+            raise TypeError(f"item {self._taken} of the photos: {exc}") from exc
         self._runs[run] = self._taken
         self._taken += 1
         run.task.add_done_callback(lambda _: self._note_end(run))
@@ -138,27 +151,40 @@ class OutcomeStream:
     def _note_end(self, run: PhotoRun) -> None:
         index = self._runs.pop(run)
         self._changed.set()
+        outcome: Outcome | None = None
         if run.task.cancelled():
             self._unfinished.append(run.photo)
-            self._fault = self._fault or ClientClosedError("the client was closed during the run")
+            if not self._is_stopped:
+                self._fault = self._fault or ClientClosedError("the client was closed during the run")
         elif fault := run.task.exception():
             self._fault = self._fault or fault
         else:
-            self._note_outcome(index, run.task.result())
+            outcome = self._take_outcome(run)
+        self._hand_out(index, outcome)
 
-    def _note_outcome(self, index: int, outcome: Outcome) -> None:
+    def _take_outcome(self, run: PhotoRun) -> Outcome | None:
+        """Return the outcome of a run, unless an account fault has left the photo to be scored again."""
+        outcome = run.task.result()
         if isinstance(outcome, Failed) and isinstance(outcome.error, RUN_FAULTS):
-            self._unfinished.append(outcome.photo)
             self._run_fault = self._run_fault or outcome.error
             self._stop()
-            return
+        elif not (self._run_fault and run.is_cut_short):
+            return outcome
+        self._unfinished.append(run.photo)
+        return None
+
+    def _hand_out(self, index: int, outcome: Outcome | None) -> None:
+        """Make an outcome ready, in its turn if the order matters; None lets those behind it pass."""
         if not self._is_ordered:
-            self._ready.append(outcome)
+            if outcome is not None:
+                self._ready.append(outcome)
             return
         self._early[index] = outcome
         while self._next_index in self._early:
-            self._ready.append(self._early.pop(self._next_index))
+            passed = self._early.pop(self._next_index)
             self._next_index += 1
+            if passed is not None:
+                self._ready.append(passed)
 
 
 async def _iterate(photos: Iterable[PhotoSource]) -> AsyncIterator[PhotoSource]:

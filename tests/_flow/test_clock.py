@@ -20,7 +20,7 @@ def test_an_answers_date_sets_the_offset() -> None:
     assert clock.timestamp() == 1551113125
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "25 Feb"])
+@pytest.mark.parametrize("date", ["", "yesterday", "25 Feb", "Mon, 25 Feb 99999999999 16:44:25 GMT"])
 def test_what_is_no_date_changes_nothing(date: str) -> None:
     """A Date header that cannot be read leaves the clock alone."""
     clock = ServiceClock(lambda: 1000.0)

@@ -109,3 +109,22 @@ def test_a_policy_out_of_range_is_refused(settings: dict[str, float]) -> None:
     """Settings that make no sense are one clear error."""
     with pytest.raises(ConfigurationError):
         RetryPolicy(**settings)  # type: ignore[arg-type]
+
+
+def test_the_bound_of_the_jitter_doubles() -> None:
+    """Over many seeds the longest of the nth waits comes near to wait_initial x 2^n."""
+    policy = RetryPolicy(wait_initial=1.0, wait_max=100.0)
+    longest = [0.0] * 4
+    for seed in range(300):
+        state = RetryState(policy, Random(seed))
+        waits = [state.next_wait(NotSentError("refused")) or 0.0 for _ in range(4)]
+        longest = list(map(max, longest, waits))
+    assert [wait / 2**number > 0.95 for number, wait in enumerate(longest)] == [True] * 4
+
+
+def test_each_code_has_retries_of_its_own() -> None:
+    """Retries of one error code do not use up those of another."""
+    state = RetryState(RetryPolicy(), Random(1))
+    for _ in range(3):
+        assert state.next_wait(make_api_error("InternalError", "")) is not None
+    assert state.next_wait(make_api_error("FailedOperation", "")) is not None

@@ -26,7 +26,7 @@ from tencent_liveness_async._events import (
 from tencent_liveness_async._flow import RetryPolicy, Scheduler, Statistics
 from tencent_liveness_async._flow.retry import THROTTLE_WINDOW
 from tencent_liveness_async._flow.scheduler import THROTTLE_HOLD
-from tencent_liveness_async._models import Failed, Outcome, Scored
+from tencent_liveness_async._models import Failed, LivenessScore, Outcome, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -346,3 +346,100 @@ def test_the_numbers_add_up() -> None:
     assert run_virtual(scenario()) == Statistics(
         attempts=5, scored=2, failed=2, billed=3, maybe_billed=1, throttled=1, retries=1
     )
+
+
+def test_a_photo_that_waits_when_the_client_closes_says_so() -> None:
+    """Whoever waits for a photo that closing has dropped gets an error, not a cancellation of nobody's."""
+
+    async def scenario() -> list[object]:
+        scheduler = make_scheduler(max_concurrency=1)
+        calls = (scheduler.run(FakeCall(name, seconds=5), deadline=60) for name in ("sent", "waits"))
+        both = asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.sleep(1)
+        await scheduler.aclose(grace=60)
+        return list(await both)
+
+    sent, waits = run_virtual(scenario())
+    assert isinstance(sent, Scored)
+    assert isinstance(waits, ClientClosedError)
+
+
+def test_a_foreign_error_is_no_success() -> None:
+    """An attempt that ends in an error of no known kind may be billed, and is no score."""
+    events: list[Event] = []
+
+    class Broken(FakeCall):
+        async def send(self, seconds: float) -> LivenessScore:
+            raise OSError("a transport's own error")
+
+    async def scenario() -> Statistics:
+        scheduler = make_scheduler(hooks=[events.append])
+        with pytest.raises(OSError, match="own error"):
+            await scheduler.run(Broken("a"), deadline=60)
+        return scheduler.statistics()
+
+    assert run_virtual(scenario()) == Statistics(attempts=1, maybe_billed=1)
+    assert isinstance(events[-1], AttemptEnded)
+    assert isinstance(events[-1].error, OutcomeUnknownError)
+
+
+def test_a_photo_cancelled_between_attempts_has_an_outcome() -> None:
+    """What was tried may be billed, so a photo that is cancelled in back-off is reported with its error."""
+    events: list[Event] = []
+    unknown = OutcomeUnknownError("read timeout")
+
+    async def scenario() -> None:
+        scheduler = make_scheduler(hooks=[events.append], retry=RetryPolicy(wait_initial=50, wait_max=50))
+        run = asyncio.ensure_future(scheduler.run(FakeCall("a", unknown), deadline=600))
+        await asyncio.sleep(1)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        await scheduler.aclose(grace=1)
+
+    run_virtual(scenario())
+    last = events[-1]
+    assert isinstance(last, OutcomeReached)
+    assert isinstance(last.outcome, Failed)
+    assert (last.outcome.error, last.outcome.maybe_billed, last.is_abandoned) == (unknown, 1, True)
+
+
+def test_an_attempt_is_not_begun_without_time_for_an_answer() -> None:
+    """With less than half a second left nothing is sent: its answer would come too late and be paid for."""
+
+    async def scenario() -> tuple[list[Outcome], Statistics]:
+        scheduler = make_scheduler(rate=45, max_concurrency=100)
+        calls = (scheduler.run(FakeCall(str(number), seconds=0.3), deadline=1.0) for number in range(100))
+        return await asyncio.gather(*calls), scheduler.statistics()
+
+    outcomes, statistics = run_virtual(scenario())
+    assert statistics.billed == statistics.scored == sum(isinstance(outcome, Scored) for outcome in outcomes)
+    assert statistics.maybe_billed == 0
+    assert statistics.scored > 20
+
+
+def test_a_slow_credential_is_bounded_by_the_deadline() -> None:
+    """Waiting for a credential is waiting: it ends at the deadline and is no attempt."""
+
+    class Slow(FakeCall):
+        async def authenticate(self) -> None:
+            await asyncio.sleep(99)
+
+    outcome = run_call(Slow("a"), deadline=2)
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, DeadlineExceededError)
+    assert outcome.attempts == 0
+    assert outcome.timings.queue == pytest.approx(2)
+
+
+def test_waiting_and_in_flight_are_apart() -> None:
+    """A photo is either waiting or in flight."""
+
+    async def scenario() -> Statistics:
+        scheduler = make_scheduler(max_concurrency=2)
+        calls = [asyncio.ensure_future(scheduler.run(FakeCall(str(n)), deadline=60)) for n in range(5)]
+        await asyncio.sleep(0.1)
+        statistics = scheduler.statistics()
+        await asyncio.gather(*calls)
+        return statistics
+
+    assert run_virtual(scenario()) == Statistics(waiting=3, in_flight=2)

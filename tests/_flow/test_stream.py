@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from tencent_liveness_async._errors import (
     make_api_error,
 )
 from tencent_liveness_async._events import Event, OutcomeReached
-from tencent_liveness_async._flow import OutcomeStream, Scheduler
+from tencent_liveness_async._flow import OutcomeStream, RetryPolicy, Scheduler
 from tencent_liveness_async._models import Failed, Outcome, Scored
 
 if TYPE_CHECKING:
@@ -283,3 +284,92 @@ def test_cancelling_the_reader_leaves_nothing_behind() -> None:
 
     statistics = run_virtual(scenario()).statistics()
     assert (statistics.waiting, statistics.in_flight) == (0, 0)
+
+
+def test_a_photo_without_an_outcome_holds_nobody_back() -> None:
+    """In input order, a photo that ends without an outcome lets those behind it pass: they are paid."""
+
+    async def scenario() -> list[str]:
+        handed_out: list[str] = []
+        calls = [FakeCall("0", prepare_error=ZeroDivisionError())]
+        start = CallFactory(make_scheduler(max_concurrency=9), calls)
+        with pytest.raises(ZeroDivisionError):
+            async with make_stream(map(str, range(4)), start, is_ordered=True) as outcomes:
+                async for outcome in outcomes:
+                    handed_out.append(outcome.photo.name)  # noqa: PERF401 - kept when the run breaks
+        return handed_out
+
+    assert run_virtual(scenario()) == ["1", "2", "3"]
+
+
+def test_a_source_that_swallows_its_cancellation_is_left_all_the_same() -> None:
+    """Leaving the block takes nothing more, even from a source that will not be cancelled."""
+
+    async def photos() -> AsyncIterator[str]:
+        number = 0
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+            yield str(number)
+            number += 1
+
+    async def scenario() -> int:
+        start = CallFactory(make_scheduler())
+        async with make_stream(photos(), start) as outcomes:
+            await anext(outcomes)
+        return len(start.started)
+
+    assert run_virtual(scenario()) <= 2
+
+
+def test_photos_cut_short_by_an_account_fault_are_unfinished() -> None:
+    """A photo that would have been tried again, had the run not been stopped, is not finished."""
+    fault = make_api_error("ResourceUnavailable.InArrears", "pay up")
+    transient = make_api_error("InternalError", "again")
+
+    async def scenario() -> RunStoppedError:
+        retry = RetryPolicy(wait_initial=50, wait_max=50)
+        calls = [
+            FakeCall("arrears", fault, seconds=1),
+            FakeCall("in back-off", OutcomeUnknownError("reset"), seconds=0.1),
+            FakeCall("in flight", transient, seconds=2),
+            FakeCall("scored", seconds=2),
+        ]
+        start = CallFactory(make_scheduler(retry=retry), calls, deadline=600)
+        with pytest.raises(RunStoppedError) as caught:
+            await read_all(make_stream([call.photo.name for call in calls], start))
+        return caught.value
+
+    stopped = run_virtual(scenario())
+    assert names(list(stopped.finished)) == ["scored"]
+    assert {photo.name for photo in stopped.unfinished} == {"arrears", "in back-off", "in flight"}
+
+
+def test_a_source_that_fails_beside_an_account_fault_is_named() -> None:
+    """Neither of two faults hides the other."""
+    fault = make_api_error("ResourceUnavailable.InArrears", "pay up")
+
+    def photos() -> Iterator[str]:
+        yield "0"
+        raise OSError("the disk is gone")
+
+    async def scenario() -> None:
+        start = CallFactory(make_scheduler(), [FakeCall("0", fault)])
+        with pytest.raises(RunStoppedError) as caught:
+            await read_all(make_stream(photos(), start))
+        assert any("the disk is gone" in note for note in caught.value.__notes__)
+
+    run_virtual(scenario())
+
+
+def test_after_its_block_a_stream_is_at_its_end() -> None:
+    """Reading on after leaving the block ends the iteration."""
+
+    async def scenario() -> None:
+        async with make_stream(map(str, range(99)), CallFactory(make_scheduler())) as outcomes:
+            await anext(outcomes)
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                await anext(outcomes)
+
+    run_virtual(scenario())

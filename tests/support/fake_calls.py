@@ -38,6 +38,9 @@ class FakeCall:
         if self._prepare_error is not None:
             raise self._prepare_error
 
+    async def authenticate(self) -> None:
+        """Have a credential."""
+
     async def send(self, seconds: float) -> LivenessScore:
         """Make one attempt."""
         self.sent_at.append(asyncio.get_running_loop().time())
