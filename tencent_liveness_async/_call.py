@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._credentials import CredentialProvider
+    from ._credentials import Credential, CredentialProvider
     from ._flow import ServiceClock
     from ._models import LivenessScore, Photo
 
@@ -97,6 +98,7 @@ class ScoreCall:
         self._wire = wire
         self._options = options
         self._body: RequestBody
+        self._credential: Credential
 
     async def prepare(self) -> None:
         """Read, check, encode and hash the photo; in a thread unless it is small and in memory.
@@ -107,6 +109,14 @@ class ScoreCall:
         is_small = self.photo.path is None and len(self.photo.data or b"") <= _INLINE_BYTES
         self._body = self._build_body() if is_small else await anyio.to_thread.run_sync(self._build_body)
 
+    async def authenticate(self) -> None:
+        """Take the credential that the next attempt is signed with.
+
+        Raises:
+            MissingCredentialsError: There is none.
+        """
+        self._credential = await self._wire.credentials.get()
+
     async def send(self, seconds: float) -> LivenessScore:
         """Sign and send the body, and return the score in the answer.
 
@@ -114,7 +124,7 @@ class ScoreCall:
             LivenessError: There was no score.
         """
         wire, options = self._wire, self._options
-        credential = await wire.credentials.get()
+        credential = self._credential
         answer = await exchange(
             wire.transport,
             options.request.endpoint.url,
@@ -162,4 +172,6 @@ def _read_file(path: Path, name: str) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        if isinstance(exc, OSError) and exc.errno == errno.ENAMETOOLONG:
+            reason += "; is it the photo in Base64? Decode it and pass the bytes"
         raise PhotoUnreadableError(f"{name} cannot be read: {reason}") from exc

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Self
+
+import anyio
 
 from ._call import CallOptions, ScoreCall, Wire
 from ._credentials import Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+ENDPOINT_VARIABLE = "TENCENT_LIVENESS_ENDPOINT"
 DEFAULT_RATE = 45.0
 """Calls per second; the account's quota is about 50."""
 DEFAULT_MAX_CONCURRENCY = 64
@@ -51,7 +56,8 @@ class LivenessClient:
     Args:
         credentials: The key pair, or a provider of it; by default TENCENTCLOUD_SECRET_ID and
             TENCENTCLOUD_SECRET_KEY from the environment.
-        endpoint: Where the API is served, a URL or a host name.
+        endpoint: Where the API is served, a URL or a host name; by default TENCENT_LIVENESS_ENDPOINT from
+            the environment, else the service.
         region: The region named in each call.
         language: The language of the service's messages.
         model_version: The face model that shall judge, `3.0`; None leaves it to the service.
@@ -86,7 +92,7 @@ class LivenessClient:
         self,
         *,
         credentials: Credential | CredentialProvider | None = None,
-        endpoint: str = DEFAULT_ENDPOINT,
+        endpoint: str | None = None,
         region: str = DEFAULT_REGION,
         language: Language = "en-US",
         model_version: str | None = None,
@@ -106,7 +112,7 @@ class LivenessClient:
     ) -> None:
         _check_over_zero(rate=rate, max_concurrency=max_concurrency)
         self._options = CallOptions(
-            request=RequestSettings(Endpoint.parse(endpoint), region, language),
+            request=RequestSettings(Endpoint.parse(endpoint or _find_endpoint()), region, language),
             timeouts=timeouts or Timeouts(),
             threshold=threshold,
             deadline=deadline,
@@ -114,6 +120,7 @@ class LivenessClient:
             is_signed=not unsigned_payload,
             billed_codes=frozenset(billed_codes),
         )
+        self._is_owner = True
         self._engine = _Engine(
             wire=Wire(
                 credentials=_to_provider(credentials),
@@ -138,7 +145,8 @@ class LivenessClient:
             MissingCredentialsError: There is no credential to sign with.
             ClientClosedError: The client was closed before; make another.
         """
-        await self._engine.open()
+        if self._is_owner:
+            await self._engine.open()
         return self
 
     async def __aexit__(
@@ -161,9 +169,10 @@ class LivenessClient:
         """Close the client. Closing it twice is fine.
 
         What waits is dropped; attempts under way may end for up to `grace` seconds, because they may
-        be billed, and are then cut off.
+        be billed, and are then cut off. On what `with_options` returned it does nothing.
         """
-        await self._engine.close(grace)
+        if self._is_owner:
+            await self._engine.close(grace)
 
     def with_options(
         self,
@@ -175,7 +184,7 @@ class LivenessClient:
     ) -> LivenessClient:
         """Return a client with other options that shares connections, pace and slots with this one.
 
-        It is open as long as this one is. What is None stays as it is.
+        It is open and closed with this one. What is None stays as it is.
         """
         options = self._options.replace(threshold=threshold, deadline=deadline, model_version=model_version)
         if language is not None:
@@ -183,6 +192,7 @@ class LivenessClient:
         other = object.__new__(type(self))
         other._options = options
         other._engine = self._engine
+        other._is_owner = False
         return other
 
     def statistics(self) -> Statistics:
@@ -241,9 +251,12 @@ class LivenessClient:
 
         Raises:
             ClientClosedError: The client is not open.
+            TypeError: `photos` is one photo; or, while iterating, an item is none.
             RunStoppedError: While iterating: an account fault ended the run. Its `finished` has every
                 outcome that was not handed out, its `unfinished` the photos without one.
         """
+        if isinstance(photos, str | bytes | os.PathLike | Photo):
+            raise TypeError("score_many takes many photos; for one use score, or put it into a list")
         options = self._options.replace(threshold=threshold, deadline=deadline)
         scheduler = self._engine.open_scheduler
         window = 2 * scheduler.max_concurrency
@@ -269,7 +282,7 @@ class _Engine:
     def open_scheduler(self) -> Scheduler:
         if self.state != "open":
             raise ClientClosedError(
-                f"the client is {self.state}; use it inside `async with LivenessClient() as client:`"
+                f"the client is {self.state}; calls are made inside `async with LivenessClient() as client:`"
             )
         return self.scheduler
 
@@ -280,10 +293,18 @@ class _Engine:
         self.state = "open"
 
     async def close(self, grace: float) -> None:
+        """Close in spite of a cancellation around it: grace and a turn or two of the loop bound it."""
         self.state = "closed"
-        await self.scheduler.aclose(grace=grace)
-        if self.is_transport_ours:
-            await self.wire.transport.aclose()
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.scheduler.aclose(grace=grace)
+            finally:
+                if self.is_transport_ours:
+                    await self.wire.transport.aclose()
+
+
+def _find_endpoint() -> str:
+    return os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
 
 
 def _to_provider(credentials: Credential | CredentialProvider | None) -> CredentialProvider:
@@ -292,7 +313,7 @@ def _to_provider(credentials: Credential | CredentialProvider | None) -> Credent
     return StaticCredentials(credentials) if isinstance(credentials, Credential) else credentials
 
 
-def _check_over_zero(**settings: float) -> None:
+def _check_over_zero(**settings: object) -> None:
     for name, value in settings.items():
-        if not value > 0:
-            raise ConfigurationError(f"{name} must be over 0, not {value}")
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ConfigurationError(f"{name} must be a number over 0, not {value!r}")

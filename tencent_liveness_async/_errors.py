@@ -4,9 +4,9 @@
     ├── ConfigurationError            a setting is wrong or an extra is not installed
     │   └── MissingCredentialsError   no secret id and key were found
     ├── ClientClosedError             the client was used before it was opened or after it was closed
-    ├── PhotoError                    the photo was not sent; nothing is billed
-    │   ├── PhotoUnreadableError      its file is missing or cannot be read
-    │   └── PhotoRejectedError        it breaks a limit of the API
+    ├── PhotoError                    this photo is at fault; the same one will fail again
+    │   ├── PhotoUnreadableError      its file is missing or cannot be read; not sent
+    │   └── PhotoRejectedError        it breaks a limit of the API; not sent
     ├── DeadlineExceededError         the deadline passed while waiting to send
     ├── RunStoppedError               an account fault ended a run; carries what was finished
     ├── TransportError                the network gave no answer
@@ -17,7 +17,7 @@
     └── LivenessAPIError              the service answered with an error code
         ├── ThrottledError            the account's quota is used up for now
         ├── TransientAPIError         the service failed and may succeed when tried again
-        ├── PhotoRefusedError         the service refuses this photo
+        ├── PhotoRefusedError         the service refuses this photo; a PhotoError, too
         │   └── NoFaceError           no face in the photo; billed
         └── AccountError              every call would fail the same way
             ├── AuthenticationError   key, signature, token, policy or clock
@@ -74,7 +74,7 @@ class ClientClosedError(LivenessError):
 
 
 class PhotoError(LivenessError):
-    """The photo was not sent. Nothing is billed."""
+    """This photo is at fault: not sent, or refused by the service. The same one will fail again."""
 
 
 class PhotoUnreadableError(PhotoError):
@@ -203,7 +203,7 @@ class TransientAPIError(LivenessAPIError):
     """The service failed and may succeed when tried again."""
 
 
-class PhotoRefusedError(LivenessAPIError):
+class PhotoRefusedError(LivenessAPIError, PhotoError):
     """The service refuses this photo; the same bytes will be refused again."""
 
 

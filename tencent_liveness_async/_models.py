@@ -15,9 +15,10 @@ RECOMMENDED_THRESHOLD = 40.0
 """The threshold the API page recommends; it names 5, 10, 40, 70 and 90, from lenient to strict."""
 
 _USER_INFO = re.compile(r"(?<=://)[^/]*@")
+_LONGEST_NAME = 300
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Photo:
     """What to score: exactly one of a path, the encoded bytes, or a URL the service can fetch.
 
@@ -26,7 +27,8 @@ class Photo:
         'https://example.com/selfie.jpg'
 
     Attributes:
-        path: A PNG, JPEG or BMP file. It is read when its turn comes and sent unchanged.
+        path: A PNG, JPEG or BMP file; text becomes a `Path`. It is read when its turn comes and sent
+            unchanged.
         data: The encoded bytes of one. Never shown.
         url: An http or https address that the service downloads the photo from.
         id: The caller's own name for the photo, carried to its outcome.
@@ -40,10 +42,12 @@ class Photo:
     def __post_init__(self) -> None:
         if sum(part is not None for part in (self.path, self.data, self.url)) != 1:
             raise ValueError("a photo has exactly one of path, data and url")
+        if self.path is not None:
+            object.__setattr__(self, "path", Path(self.path))
 
     @classmethod
-    def of(cls, source: PhotoSource) -> Photo:
-        """Make a photo of a path, of encoded bytes or of an http(s) URL; a photo stays as it is.
+    def of(cls, source: PhotoSource, *, id: str | None = None) -> Photo:  # noqa: A002 - the field's name
+        """Make a photo of a path, of encoded bytes or of an http(s) URL; a `Photo` stays as it is.
 
         Raises:
             TypeError: `source` is none of these.
@@ -52,11 +56,11 @@ class Photo:
             case Photo():
                 return source
             case bytes():
-                return cls(data=source)
+                return cls(data=source, id=id)
             case str() if source.lower().startswith(("http://", "https://")):
-                return cls(url=source)
+                return cls(url=source, id=id)
             case str() | os.PathLike():
-                return cls(path=Path(source))
+                return cls(path=Path(source), id=id)
             case _:
                 raise TypeError(
                     f"a photo is a path, bytes, an http(s) URL or a Photo, not {type(source).__name__}"
@@ -68,13 +72,18 @@ class Photo:
         if self.id is not None:
             return self.id
         if self.path is not None:
-            return str(self.path)
+            return _shorten(str(self.path))
         if self.url is not None:
-            return _USER_INFO.sub("", self.url.partition("?")[0])
+            return _shorten(_USER_INFO.sub("", self.url.partition("?")[0]))
         return f"<{len(self.data or b'')} bytes>"
 
     def __repr__(self) -> str:
         return f"Photo({self.name})"
+
+
+def _shorten(name: str) -> str:
+    """Cut what is too long for a message; a whole photo in Base64 is sometimes passed as a path."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:40]}... ({len(name):,} characters)"
 
 
 PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | Photo

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import math
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,7 @@ from tencent_liveness_async import (
     NoFaceError,
     Outcome,
     Photo,
+    PhotoError,
     PhotoRejectedError,
     PhotoUnreadableError,
     RunStoppedError,
@@ -380,12 +384,102 @@ def test_the_environments_credentials_are_the_default(monkeypatch: pytest.Monkey
         ({"deadline": -1}, "deadline"),
         ({"threshold": 101}, "threshold"),
         ({"endpoint": "ftp://x"}, "endpoint"),
+        ({"rate": math.inf}, "rate"),
+        ({"rate": "45"}, "rate"),
+        ({"language": "de"}, "language"),
+        ({"region": "a b"}, "region"),
+        ({"proxy": "nonsense"}, "proxy"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], name: str) -> None:
     """A setting that makes no sense is one error that names it."""
     with pytest.raises(ConfigurationError, match=name):
         LivenessClient(credentials=KEY, **settings)
+
+
+@pytest.mark.parametrize("photos", ["selfie.jpg", b"bytes", Path("selfie.jpg"), Photo(url=URL)])
+def test_score_many_takes_many(photos: Any) -> None:
+    """One photo where many are expected is named, and not read letter by letter."""
+
+    async def use(client: LivenessClient) -> None:
+        with pytest.raises(TypeError, match="use score"):
+            client.score_many(photos)
+
+    with_client(use)
+
+
+def test_an_item_that_is_no_photo_is_named_by_its_place() -> None:
+    """An item of a wrong type ends the run with its place in the source."""
+
+    async def use(client: LivenessClient) -> None:
+        photos: Any = [URL, URL, 3]
+        with pytest.raises(TypeError, match="item 2 of the photos"):
+            async with client.score_many(photos) as outcomes:
+                async for _ in outcomes:
+                    pass
+
+    with_client(use)
+
+
+def test_a_photo_in_base64_is_not_shown() -> None:
+    """A photo that is passed as Base64 text, not bytes, is an error that says so and does not show it."""
+    text = base64.b64encode((PHOTOS / "officer.jpg").read_bytes()).decode()
+
+    async def use(client: LivenessClient) -> str:
+        with pytest.raises(PhotoUnreadableError, match="Decode it") as caught:
+            await client.score(text)
+        return str(caught.value)
+
+    assert len(with_client(use)[0]) < 300
+
+
+def test_what_is_wrong_with_a_photo_is_one_class() -> None:
+    """`except PhotoError` means that this photo is at fault, before sending or by the service's word."""
+    rule = FaultRule(fault="code", code="FailedOperation.FaceSizeTooSmall", rate=1)
+
+    async def use(client: LivenessClient) -> None:
+        for photo in (b"GIF89a", "/missing.jpg", URL):
+            with pytest.raises(PhotoError):
+                await client.score(photo)
+
+    with_client(use, faults=(rule,))
+
+
+def test_the_endpoint_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TENCENT_LIVENESS_ENDPOINT is used if no endpoint is given."""
+    monkeypatch.setenv("TENCENT_LIVENESS_ENDPOINT", "http://127.0.0.1:8000")
+    assert "http://127.0.0.1:8000/" in repr(LivenessClient(credentials=KEY))
+    assert "example.test" in repr(LivenessClient(credentials=KEY, endpoint="example.test"))
+
+
+def test_a_client_with_other_options_leaves_the_first_open() -> None:
+    """Only the client that was opened closes what both share."""
+
+    async def use(client: LivenessClient) -> None:
+        async with client.with_options(threshold=70) as strict:
+            assert (await strict.score(URL)).threshold == 70
+        assert (await client.score(URL)).threshold == 40
+
+    with_client(use)
+
+
+def test_large_photos_are_encoded_off_the_loop() -> None:
+    """A photo over 64 KiB is encoded and hashed in a thread, a small one in the loop."""
+    threads: list[bool] = []
+
+    class Watching(bytes):
+        def startswith(self, *args: Any) -> bool:
+            threads.append(threading.current_thread() is threading.main_thread())
+            return super().startswith(*args)
+
+    async def use(client: LivenessClient) -> None:
+        for size in (65_536, 65_537):
+            with pytest.raises(PhotoRejectedError):
+                await client.score(Watching(b"%" * size))
+
+    with_client(use)
+    assert threads[0] is True
+    assert threads[-1] is False
 
 
 def test_the_repr_shows_the_levels() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .._errors import ConfigurationError
 from .._version import __version__
@@ -41,6 +41,8 @@ class RequestSettings:
     def __post_init__(self) -> None:
         if not _REGION.fullmatch(self.region):
             raise ConfigurationError(f"{self.region!r} is not a region such as ap-guangzhou")
+        if self.language not in get_args(Language):
+            raise ConfigurationError(f"the language is en-US or zh-CN, not {self.language!r}")
 
 
 def build_headers(

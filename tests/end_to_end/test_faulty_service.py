@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import anyio
 import pytest
 
 from tencent_liveness_async import (
@@ -22,7 +23,7 @@ from tencent_liveness_async import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tencent_liveness_async import Event
+    from tencent_liveness_async import ConnectionPool, Event
 
 pytest.importorskip("PIL")
 
@@ -155,3 +156,16 @@ def test_many_clients_can_follow_each_other(server: SandboxServer) -> None:
                 await client.score("https://photos.test/1")
 
     asyncio.run(scenario())
+
+
+async def test_a_block_that_is_cancelled_from_outside_closes_everything(server: SandboxServer) -> None:
+    """A framework's cancelled scope around a client leaves no attempt, task or connection behind."""
+    pools: list[ConnectionPool] = []
+    tasks = asyncio.all_tasks()
+    with anyio.move_on_after(0.2):
+        async with make_client(server) as client:
+            pools.append(cast("ConnectionPool", client._engine.wire.transport))
+            await read_all(client, (f"https://photos.test/{number}" for number in range(10**6)))
+    assert client.statistics().in_flight == client.statistics().waiting == 0
+    assert pools[0].open_connections == 0
+    assert asyncio.all_tasks() == tasks
