@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from ._errors import AuthenticationError, ConfigurationError, PhotoUnreadableError
+from ._errors import AuthenticationError, ConfigurationError
 from ._protocol.body import RequestBody, build_image_body, build_url_body
-from ._protocol.limits import check_encoded_size, check_photo, check_url
+from ._protocol.limits import check_photo, check_url
 from ._protocol.request import RequestSettings, build_headers
 from ._protocol.response import MAX_RESPONSE_BYTES, parse_response
 from ._transport import Timeouts, exchange
+from ._upload import PhotoBody, PhotoBytes, PhotoFile
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import httpx
 
     from ._credentials import Credential, CredentialProvider
@@ -98,6 +95,7 @@ class ScoreCall:
         self._wire = wire
         self._options = options
         self._body: RequestBody
+        self._photo_body: PhotoBody | None = None
         self._credential: Credential
 
     async def prepare(self) -> None:
@@ -107,7 +105,10 @@ class ScoreCall:
             PhotoError: It cannot be read or breaks a limit.
         """
         is_small = self.photo.path is None and len(self.photo.data or b"") <= _INLINE_BYTES
-        self._body = self._build_body() if is_small else await anyio.to_thread.run_sync(self._build_body)
+        if is_small:
+            self._body = self._build_small_body()
+        else:
+            self._body = await anyio.to_thread.run_sync(self._build_large_body)
 
     async def authenticate(self) -> None:
         """Take the credential that the next attempt is signed with.
@@ -152,26 +153,29 @@ class ScoreCall:
                 wire.clock.adjust(answer.date)
             raise
 
-    def _build_body(self) -> RequestBody:
+    def close(self) -> None:
+        """Let go of the photo."""
+        if self._photo_body is not None:
+            self._photo_body.close()
+
+    def _build_small_body(self) -> RequestBody:
         photo, options = self.photo, self._options
         if photo.url is not None:
             check_url(photo.url, name=photo.name)
             return build_url_body(photo.url, model_version=options.model_version, is_signed=options.is_signed)
-        data = _read_file(photo.path, photo.name) if photo.path is not None else photo.data or b""
-        check_photo(data, name=photo.name)
-        return build_image_body(data, model_version=options.model_version, is_signed=options.is_signed)
+        check_photo(photo.data or b"", name=photo.name)
+        return build_image_body(
+            photo.data or b"", model_version=options.model_version, is_signed=options.is_signed
+        )
+
+    def _build_large_body(self) -> RequestBody:
+        photo, options = self.photo, self._options
+        content = PhotoBytes(photo.data) if photo.data is not None else _open(photo)
+        self._photo_body = PhotoBody(content, name=photo.name, model_version=options.model_version)
+        return self._photo_body.prepare(is_signed=options.is_signed)
 
 
-def _read_file(path: Path, name: str) -> bytes:
-    """Read a photo's file, but not one that is too large to be sent."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise PhotoUnreadableError(f"{name} cannot be read: it is not a regular file")
-        check_encoded_size(status.st_size, name=name)
-        return path.read_bytes()
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        if isinstance(exc, OSError) and exc.errno == errno.ENAMETOOLONG:
-            reason += "; is it the photo in Base64? Decode it and pass the bytes"
-        raise PhotoUnreadableError(f"{name} cannot be read: {reason}") from exc
+def _open(photo: Photo) -> PhotoFile:
+    if photo.path is None:
+        raise AssertionError("a photo has exactly one of path, data and url")
+    return PhotoFile(photo.path, name=photo.name)

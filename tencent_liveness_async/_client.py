@@ -64,8 +64,8 @@ class LivenessClient:
         threshold: The score, 0 to 100, from which `is_live()` says yes. Higher is stricter.
         rate: Attempts per second. Above the account's quota the excess is throttled, below it time is lost.
         max_concurrency: Photos that are read, sent or retried at the same time. Too low and the rate is not
-            reached: it takes the rate times the seconds an answer takes. Higher takes more memory, up to
-            10 MB for each photo.
+            reached: it takes the rate times the seconds an answer takes. Higher takes more memory, about
+            half a megabyte for each photo.
         deadline: Seconds for one photo's waiting and attempts together. Shorter sheds load earlier.
         retry: Which failed attempts are followed by another.
         timeouts: Seconds for the parts of one attempt.

@@ -6,6 +6,7 @@
     ├── ClientClosedError             the client was used before it was opened or after it was closed
     ├── PhotoError                    this photo is at fault; the same one will fail again
     │   ├── PhotoUnreadableError      its file is missing or cannot be read; not sent
+    │   ├── PhotoChangedError         its file was changed while it was being sent; not sent whole
     │   └── PhotoRejectedError        it breaks a limit of the API; not sent
     ├── DeadlineExceededError         the deadline passed while waiting to send
     ├── RunStoppedError               an account fault ended a run; carries what was finished
@@ -79,6 +80,10 @@ class PhotoError(LivenessError):
 
 class PhotoUnreadableError(PhotoError):
     """The photo's file is missing or cannot be read."""
+
+
+class PhotoChangedError(PhotoError):
+    """The photo's file was changed between hashing and sending. The request was not completed."""
 
 
 class PhotoRejectedError(PhotoError):

@@ -47,6 +47,9 @@ class Call(Protocol):
     async def prepare(self) -> None:
         """Make the body. Raises PhotoError if the photo cannot be sent."""
 
+    def close(self) -> None:
+        """Let go of what the body is made from."""
+
     async def authenticate(self) -> None:
         """Take the credential for the next attempt. Raises MissingCredentialsError if there is none."""
 
@@ -205,6 +208,7 @@ class PhotoRun:
             self.is_cut_short = True
             return self._fail(self._error)  # what was tried may be billed, so it is an outcome
         finally:
+            self._call.close()
             self._scheduler.slots.release()
 
     async def _wait_slot(self) -> None:

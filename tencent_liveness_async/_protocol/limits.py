@@ -62,11 +62,12 @@ class PhotoHeader:
     height: int
 
 
-def check_photo(data: bytes, *, name: str = "the photo") -> PhotoHeader:
+def check_photo(data: bytes, *, size: int | None = None, name: str = "the photo") -> PhotoHeader:
     """Check a photo's bytes against the API's limits.
 
     Args:
-        data: The photo's encoded bytes.
+        data: The photo's encoded bytes, or the first of them.
+        size: How many there are in all; by default as many as are given.
         name: How messages call the photo.
 
     Raises:
@@ -75,7 +76,7 @@ def check_photo(data: bytes, *, name: str = "the photo") -> PhotoHeader:
     if not data:
         raise PhotoRejectedError(f"{name} has no bytes", rule="empty", value=0, limit=1)
     photo_format = _find_format(data, name)
-    check_encoded_size(len(data), name=name)
+    check_encoded_size(len(data) if size is None else size, name=name)
     try:
         width, height = _SIZE_READERS[photo_format](data)
     except (IndexError, ValueError) as exc:

@@ -76,7 +76,7 @@ def build_headers(
     headers = [
         ("Host", host),
         ("Content-Type", CONTENT_TYPE),
-        ("Content-Length", str(len(body.content))),
+        ("Content-Length", str(body.content_length)),
         ("Authorization", authorization),
         ("X-TC-Action", ACTION),
         ("X-TC-Version", VERSION),

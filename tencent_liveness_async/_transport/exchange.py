@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -16,6 +17,9 @@ from .._errors import (
     TransportError,
 )
 from .pool import UNSENT, StaleConnection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ async def exchange(
     url: str,
     *,
     headers: list[tuple[str, str]],
-    content: bytes,
+    content: bytes | AsyncIterable[bytes],
     timeouts: Timeouts,
     max_response_bytes: int,
 ) -> Answer:

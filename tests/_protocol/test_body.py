@@ -19,9 +19,15 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 versions = st.none() | texts
 
 
+def _whole(body: RequestBody) -> bytes:
+    """Return the content of a body that is not in chunks."""
+    assert isinstance(body.content, bytes)
+    return body.content
+
+
 def _fields(body: RequestBody) -> dict[str, str]:
     """Decode a body, refusing a key that occurs twice."""
-    pairs = json.loads(body.content, object_pairs_hook=list)
+    pairs = json.loads(_whole(body), object_pairs_hook=list)
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
@@ -49,7 +55,8 @@ def test_url_body_holds_the_same_url(url: str, version: str | None) -> None:
 def test_sha256_is_that_of_the_content(data: bytes, url: str) -> None:
     """A signed body carries the SHA-256 of exactly what is sent."""
     for body in (build_image_body(data), build_url_body(url)):
-        assert body.sha256 == sha256(body.content).hexdigest()
+        assert body.sha256 == sha256(_whole(body)).hexdigest()
+        assert body.content_length == len(_whole(body))
 
 
 @pytest.mark.parametrize(

@@ -386,7 +386,9 @@ def test_any_text_is_a_url_or_rejected(text: str) -> None:
     except PhotoRejectedError:
         return
     assert text.lower().startswith(("http://", "https://"))
-    assert json.loads(build_url_body(text).content) == {"Url": text}
+    content = build_url_body(text).content
+    assert isinstance(content, bytes)
+    assert json.loads(content) == {"Url": text}
 
 
 def test_query_of_a_rejected_url_is_not_shown() -> None:

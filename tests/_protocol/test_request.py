@@ -30,7 +30,7 @@ def test_headers_are_those_the_platform_asks_for() -> None:
     assert headers == {
         "Host": "iai.ap-shanghai.tencentcloudapi.com:8443",
         "Content-Type": "application/json",
-        "Content-Length": str(len(body.content)),
+        "Content-Length": str(body.content_length),
         "X-TC-Action": "DetectLiveFaceAccurate",
         "X-TC-Version": "2020-03-03",
         "X-TC-Timestamp": "1700000000",

@@ -38,6 +38,9 @@ class FakeCall:
         if self._prepare_error is not None:
             raise self._prepare_error
 
+    def close(self) -> None:
+        """Hold nothing."""
+
     async def authenticate(self) -> None:
         """Have a credential."""
 
