@@ -253,7 +253,7 @@ class PhotoRun:
     async def _attempt(self) -> LivenessScore:
         left = self._expires_at - self._now()
         if left < min(MIN_ATTEMPT_SECONDS, self._deadline / 2):
-            raise self._deadline_error()
+            raise self._deadline_error() from self._error
         began = self._begin_attempt()
         try:
             score = await self._call.send(min(self._scheduler.attempt_timeout, left))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from cyclopts import App, CycloptsError
 from .._errors import LivenessError, MissingCredentialsError
 from .._version import __version__
 from ._context import PROGRAM, CommandError, Context, ExitCode
+from ._output import drop_rest
 from .explain import explain
 from .sandbox import sandbox
 from .score import score
@@ -22,7 +22,7 @@ _HELP = """\
 Is this face photo live? Asks Tencent Cloud's DetectLiveFaceAccurate, for one photo or a million.
 
 Exit codes: 0 all scored, 1 other, 2 usage, 3 input not found, 4 some failed, \
-7 account or credential fault, 130 interrupted.
+7 account or credential fault, 130 interrupted (Ctrl-C, SIGTERM, SIGHUP).
 """
 
 _COMMANDS: dict[Callable[..., ExitCode], str] = {
@@ -35,20 +35,18 @@ _COMMANDS: dict[Callable[..., ExitCode], str] = {
 
 def run(arguments: Sequence[str] | None, context: Context) -> ExitCode:
     """Run one command; whatever a person can do something about ends in one line on stderr."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return _run_command(sys.argv[1:] if arguments is None else list(arguments), context)
-    except CycloptsError as error:
-        context.say(f"{_flatten(error)} Try `{PROGRAM} --help`.")
-        return ExitCode.USAGE
-    except CommandError as error:
-        context.say(str(error))
-        return error.code
-    except LivenessError as error:
-        context.say(str(error))
-        return ExitCode.ACCOUNT if isinstance(error, MissingCredentialsError) else ExitCode.OTHER
-    except BrokenPipeError:
-        context.say("stdout was closed before all was written")
-        return ExitCode.OTHER
+        return _run_command(given, context)
+    except Exception as error:
+        code = _find_exit_code(error)
+        if code is None:
+            raise
+        message = _tell(error)
+        context.say(
+            f"{message.removesuffix('.')}. {_tell_help(given)}" if code is ExitCode.USAGE else message
+        )
+        return code
     except KeyboardInterrupt:
         context.say("interrupted")
         return ExitCode.INTERRUPTED
@@ -84,13 +82,37 @@ def _run_command(arguments: list[str], context: Context) -> ExitCode:
     return result if isinstance(result, ExitCode) else ExitCode.OK
 
 
-def _flatten(error: CycloptsError) -> str:
-    return " ".join(str(error).split())
+def _find_exit_code(error: Exception) -> ExitCode | None:
+    match error:
+        case CycloptsError():
+            return ExitCode.USAGE
+        case CommandError():
+            return error.code
+        case MissingCredentialsError():
+            return ExitCode.ACCOUNT
+        case LivenessError() | OSError():
+            return ExitCode.OTHER
+        case _:
+            return None
+
+
+def _tell(error: Exception) -> str:
+    if isinstance(error, BrokenPipeError):
+        return "stdout was closed before all was written"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'stdout'}: {error.strerror or error}"
+    return " ".join(str(error).split()) if isinstance(error, CycloptsError) else str(error)
+
+
+def _tell_help(arguments: Sequence[str]) -> str:
+    names = {command.__name__ for command in _COMMANDS}
+    command = f" {arguments[0]}" if arguments and arguments[0] in names else ""
+    return f"Try `{PROGRAM}{command} --help`."
 
 
 def _flush_stdout(context: Context) -> None:
-    """Write what is left, and keep the interpreter from complaining at its end that the pipe is closed."""
+    """Write what is left, and keep the interpreter from complaining at its end that nobody takes it."""
     try:
         context.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), context.stdout.fileno())
+    except OSError:
+        drop_rest(context.stdout)

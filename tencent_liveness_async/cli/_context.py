@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, TextIO
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "tencent-liveness"
 ENDPOINT_VARIABLE = "TENCENT_LIVENESS_ENDPOINT"
-PIPE_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe: wide enough for most paths."""
 
 
 class ExitCode(IntEnum):
@@ -35,7 +34,7 @@ class ExitCode(IntEnum):
     ACCOUNT = 7
     """The account, the key or the service's settings are at fault: every call would fail."""
     INTERRUPTED = 130
-    """Ctrl-C."""
+    """Ctrl-C, SIGTERM or SIGHUP."""
 
 
 class CommandError(Exception):
@@ -79,34 +78,31 @@ class Context:
         )
 
     def say(self, message: str) -> None:
-        """Write one line to stderr, marked as the program's own."""
-        self.stderr.write(fit_encoding(f"{PROGRAM}: {make_printable(message)}\n", self.stderr))
-        self.stderr.flush()
+        """Write one line to stderr, marked as the program's own; it is dropped if nobody reads."""
+        with suppress(OSError):
+            self.stderr.write(fit_encoding(f"{PROGRAM}: {make_printable(message)}\n", self.stderr))
+            self.stderr.flush()
 
     def open_stdout(self) -> Console:
         """Return a console that lays out tables on stdout."""
-        return self._open(self.stdout, is_terminal=self.is_stdout_terminal)
+        from ._console import open_console
+
+        return open_console(
+            self.stdout, self.environment, is_terminal=self.is_stdout_terminal, is_optional=False
+        )
 
     def open_stderr(self) -> Console:
         """Return a console for the live line on stderr."""
-        return self._open(self.stderr, is_terminal=self.is_stderr_terminal)
+        from ._console import open_console
 
-    def _open(self, stream: TextIO, *, is_terminal: bool) -> Console:
-        from rich.console import Console
-
-        columns = self.environment.get("COLUMNS", "")
-        width = int(columns) if columns.isdecimal() and int(columns) else None
-        if width is None and not is_terminal:
-            width = PIPE_WIDTH
-        return Console(
-            file=stream,
-            force_terminal=is_terminal,
-            no_color=bool(self.environment.get("NO_COLOR")),
-            width=width,
-            highlight=False,
-            markup=False,
-            emoji=False,
+        return open_console(
+            self.stderr, self.environment, is_terminal=self.is_stderr_terminal, is_optional=True
         )
+
+
+def count_noun(count: int, noun: str) -> str:
+    """Return a number and what it counts: 1 outcome, 1,200 outcomes."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def make_printable(text: str) -> str:

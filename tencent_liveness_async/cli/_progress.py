@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from ._context import PROGRAM, make_printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from rich.console import Console
+    from rich.live import Live
     from rich.text import Text
 
     from ._context import Context
@@ -38,11 +39,13 @@ class Standing:
         scored: Photos with a score.
         without_score: Photos that were refused or failed.
         in_flight: Attempts under way.
+        is_stopping: Whether no more photos are taken.
     """
 
     scored: int
     without_score: int
     in_flight: int
+    is_stopping: bool = False
 
     @property
     def done(self) -> int:
@@ -76,9 +79,10 @@ class Progress:
         self._clock = clock
         self._began = clock()
         self._total: int | None = None
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque([(self._began, 0)])
         self._stopped = threading.Event()
         self._console: Console | None = None
+        self._live: Live | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -87,16 +91,15 @@ class Progress:
             from rich.live import Live
 
             self._console = self._context.open_stderr()
-            self._stack.enter_context(
-                Live(
-                    get_renderable=self._render,
-                    console=self._console,
-                    refresh_per_second=REFRESHES,
-                    transient=True,
-                    redirect_stdout=False,
-                    redirect_stderr=False,
-                )
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=REFRESHES,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
+            self._stack.enter_context(self._live)
         else:
             self._start(self._write_lines)
         self._stack.callback(self._stopped.set)
@@ -117,6 +120,18 @@ class Progress:
         else:
             self._console.print(f"{PROGRAM}: {make_printable(message)}", soft_wrap=True)
 
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Take the live line, if there is one, from the terminal while something else is written to it."""
+        if self._live is None:
+            yield
+            return
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
     def describe(self, width: int | None = None) -> str:
         """Say how far the run has come, in so many columns."""
         standing = self._read()
@@ -131,8 +146,12 @@ class Progress:
             f"{standing.in_flight} in flight",
             _tell_duration(now - self._began),
         ]
-        if self._total is not None and rate:
-            parts.append(f"{_tell_duration(max(self._total - standing.done, 0) / rate)} left")
+        if standing.is_stopping:
+            parts[0] = f"stopping: {parts[0]}"
+        elif self._total is not None and standing.done:
+            # Of the whole run, as the last seconds may have been idle.
+            seconds_each = (now - self._began) / standing.done
+            parts.append(f"{_tell_duration(max(self._total - standing.done, 0) * seconds_each)} left")
         return _join(parts, width)
 
     def _measure_rate(self, now: float, done: int) -> float:

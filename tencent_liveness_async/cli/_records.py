@@ -1,21 +1,16 @@
-"""Outcomes as JSON lines, each written once however its run ends."""
+"""Outcomes as JSON lines."""
 
 from __future__ import annotations
 
 import json
-import threading
 from typing import TYPE_CHECKING
 
-from .._errors import RUN_FAULTS, LivenessAPIError, LivenessError, PhotoRejectedError
-from .._events import OutcomeReached
-from .._models import Failed, Outcome
-from ._context import CommandError, ExitCode
+from .._errors import LivenessAPIError, LivenessError, PhotoRejectedError
+from .._models import Failed, Outcome, Photo
+from ._output import drop_rest
 
 if TYPE_CHECKING:
     from typing import TextIO
-
-    from .._events import Event
-    from ._tally import Tally
 
 
 def make_record(outcome: Outcome, *, threshold: float) -> dict[str, object]:
@@ -25,7 +20,7 @@ def make_record(outcome: Outcome, *, threshold: float) -> dict[str, object]:
     error = outcome.error if isinstance(outcome, Failed) else None
     return {
         "id": photo.id,
-        "source": str(photo.path) if photo.path else (photo.url or "").partition("?")[0],
+        "source": str(photo.path) if photo.path else Photo(url=photo.url or "").name,
         "score": result.score if result else None,
         "is_live": result.is_live() if result else None,
         "threshold": threshold,
@@ -44,91 +39,67 @@ def make_record(outcome: Outcome, *, threshold: float) -> dict[str, object]:
     }
 
 
-class Results:
-    """Takes every outcome to the tally and, as a line, to a stream.
-
-    The client's hook tells of each outcome first; it is taken when the run hands it out, or at the end
-    if the run never did, because it was interrupted or stopped.
+class JsonLines:
+    """Writes every outcome as a line, and lets none wait in a buffer.
 
     Args:
-        tally: Counts.
-        stream: Where the lines go; None for no lines.
+        stream: Where the lines go.
+        name: What messages call it.
         threshold: The run's.
+        is_own_file: Whether the stream is a file with nothing but these lines.
 
     Attributes:
-        stream: The same; None when it has broken.
-        is_broken: Whether it has.
-        unwritten: Outcomes that it did not take.
+        written: Outcomes that are in the stream.
     """
 
-    def __init__(self, tally: Tally, *, stream: TextIO | None, threshold: float) -> None:
-        self.tally = tally
-        self.stream = stream
-        self.is_broken = False
-        self.unwritten = 0
+    def __init__(self, stream: TextIO, *, name: str, threshold: float, is_own_file: bool = False) -> None:
+        self.name = name
+        self.written = 0
+        self._stream = stream
         self._threshold = threshold
-        self._reached: dict[int, Outcome] = {}
-        self._lock = threading.Lock()
+        self._whole_bytes = 0
+        self._is_own_file = is_own_file
 
-    def note(self, event: Event) -> None:
-        """Remember an outcome; the client's hook. A fault of the account is no outcome of the photo."""
-        if not isinstance(event, OutcomeReached):
-            return
-        outcome = event.outcome
-        if not (isinstance(outcome, Failed) and isinstance(outcome.error, RUN_FAULTS)):
-            self._reached[id(outcome)] = outcome
-
-    def take(self, outcome: Outcome) -> None:
-        """Write an outcome, unless it is written. Blocks if there is a stream.
+    def write(self, outcome: Outcome) -> None:
+        """Write an outcome.
 
         Raises:
-            CommandError: The stream did not take it; it is not written to again.
+            OSError: The stream did not take it. A line that it took in part is cut off.
         """
-        with self._lock:
-            self._take(outcome)
-
-    def take_rest(self) -> None:
-        """Write the outcomes that were reached and not handed out.
-
-        Raises:
-            CommandError: The stream did not take them.
-        """
-        with self._lock:  # also waits for the thread that an interrupted run has left writing
-            for outcome in tuple(self._reached.values()):
-                self._take(outcome)
-
-    def _take(self, outcome: Outcome) -> None:
-        if self._reached.pop(id(outcome), None) is None:
-            return
-        self.tally.add(outcome)
-        if self.stream is not None:
-            self._write(outcome, self.stream)
-        elif self.is_broken:
-            self.unwritten += 1
-
-    def _write(self, outcome: Outcome, stream: TextIO) -> None:
+        line = encode_record(make_record(outcome, threshold=self._threshold), self._stream)
         try:
-            stream.write(_encode(make_record(outcome, threshold=self._threshold), stream))
-            stream.flush()
-        except OSError as error:
-            self.stream, self.is_broken, self.unwritten = None, True, 1
-            name = getattr(stream, "name", "the output")
-            raise CommandError(
-                f"{name} cannot be written: {error.strerror or error}; the run was stopped", ExitCode.OTHER
-            ) from error
+            self._stream.write(line)
+            self._stream.flush()
+        except OSError:
+            drop_rest(self._stream, kept_bytes=self._whole_bytes if self._is_own_file else None)
+            raise
+        self._whole_bytes += len(line.encode())
+        self.written += 1
+
+    def finish(self) -> None:
+        """Do nothing: every line is written."""
+
+
+def encode_record(record: dict[str, object], stream: TextIO) -> str:
+    r"""Make a line that every reader takes, escaped where the stream's encoding lacks a sign.
+
+    What has no place in Unicode, as the bytes of a file name that are no UTF-8, becomes an escape like
+    `\udcff` in the text itself: JSON's own escapes of them are refused by strict readers.
+    """
+    clean = {key: _clean(value) if isinstance(value, str) else value for key, value in record.items()}
+    line = json.dumps(clean, ensure_ascii=False)
+    try:
+        line.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(clean)
+    return line + "\n"
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _find_message(error: LivenessError | None) -> str | None:
     if error is None:
         return None
     return error.message if isinstance(error, LivenessAPIError) else str(error)
-
-
-def _encode(record: dict[str, object], stream: TextIO) -> str:
-    """Make a line, escaped where the stream's encoding lacks a sign and for undecodable file names."""
-    line = json.dumps(record, ensure_ascii=False)
-    try:
-        line.encode(stream.encoding or "utf-8")
-    except UnicodeEncodeError:
-        line = json.dumps(record)
-    return line + "\n"

@@ -12,23 +12,31 @@ import anyio.to_thread
 
 from .._client import LivenessClient
 from .._credentials import EnvironmentCredentials
-from .._errors import ConfigurationError, LivenessAPIError, LivenessError, RunStoppedError
+from .._errors import (
+    ConfigurationError,
+    LivenessAPIError,
+    LivenessError,
+    MissingCredentialsError,
+    RunStoppedError,
+)
 from .._flow import Statistics
 from .._protocol.endpoint import DEFAULT_ENDPOINT
-from ._context import CommandError, Context, ExitCode
+from ._context import CommandError, Context, ExitCode, count_noun
 from ._output import clear_output, open_output
 from ._progress import Progress, Standing
-from ._records import Results
-from ._report import Summary, print_rows, print_summary
+from ._records import JsonLines
+from ._report import Summary, TablePrinter, print_rows, print_summary
 from ._service import Service, open_sandbox
-from ._sources import Sources
+from ._sources import Sources, check_output
+from ._stop import Stop
 from ._tally import Tally
+from ._writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .._models import Outcome
+    from ._writer import Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ def run_score(settings: Settings, context: Context) -> ExitCode:
     run = _Run(settings, context)
     with ExitStack() as stack:
         if settings.output:
+            check_output(settings.output, settings.sources)
             run.file = stack.enter_context(open_output(settings.output, is_forced=settings.is_forced))
         service = stack.enter_context(_open_service(settings, context))
         code, message = run.execute(service)
@@ -76,39 +85,38 @@ class _Run:
         self._context = context
         self._sources = Sources(settings.sources, warn=self._say)
         self._tally = Tally()
+        self._stop = Stop()
         self._client: LivenessClient | None = None
         self._progress: Progress | None = None
         self._seconds = 0.0
+        self._is_stdout_broken = False
 
     def execute(self, service: Service) -> tuple[ExitCode, str]:
         """Score all photos, and return how it ended and what there is to say about it."""
-        stream = self.file or (self._context.stdout if self._settings.is_json else None)
-        results = Results(self._tally, stream=stream, threshold=self._settings.threshold)
         began = time.monotonic()
-        try:
-            try:
-                with self._show_progress():
-                    asyncio.run(self._score_all(service, results))
-            finally:
-                self._seconds = time.monotonic() - began
-                results.take_rest()
-        except KeyboardInterrupt:
-            return ExitCode.INTERRUPTED, self._tell_interruption()
-        except RunStoppedError as stop:
-            return ExitCode.ACCOUNT, f"the run was stopped: {_tell_fault(stop.error)}"
-        except CommandError as error:
-            lost = f", and {results.unwritten:,} outcomes were not written" if results.unwritten else ""
-            return error.code, f"{error}{lost}"
-        return self._judge(service)
+        with self._stop.catch_signals(), self._show_progress():
+            sink = self._make_sink()
+            writer = Writer(self._tally, sink, stop=self._stop.request)
+            ended = self._run(service, writer)
+        self._seconds = time.monotonic() - began
+        if writer.error is not None:
+            return self._tell_broken(writer, sink, writer.error)
+        code, message = ended or self._judge(service)
+        is_early = code in {ExitCode.INTERRUPTED, ExitCode.ACCOUNT, ExitCode.USAGE} and self._client
+        return code, f"{message}; {self._tell_kept(sink)}" if is_early else message
 
     def show(self) -> None:
-        """Show the table and the sums where they belong."""
+        """Show what of the table is not shown yet, and the sums, where they belong."""
         settings = self._settings
-        if not self._sources.taken or (settings.is_quiet and (settings.is_json or self.file)):
+        if not self._sources.taken or settings.is_quiet:
+            return
+        if self._is_stdout_broken and not settings.is_json:
             return
         console = self._context.open_stderr() if settings.is_json else self._context.open_stdout()
-        if not settings.is_json:
+        if self.file and not settings.is_json:
             print_rows(console, self._tally)
+        if self._tally.done and not settings.is_json:
+            console.print()
         summary = Summary(
             tally=self._tally,
             statistics=self._read_statistics(),
@@ -119,22 +127,51 @@ class _Run:
         )
         print_summary(console, summary)
 
-    async def _score_all(self, service: Service, results: Results) -> None:
-        await service.check_credentials()
-        self._client = self._make_client(service, results)
-        photos = self._sources.stream()
-        deadline = self._settings.deadline
-        async with self._client as client, client.score_many(photos, deadline=deadline) as outcomes:
-            if self.file:
-                await anyio.to_thread.run_sync(clear_output, self.file)
-            try:
-                async for outcome in outcomes:
-                    await _take(results, outcome)
-            except asyncio.CancelledError:
-                self._say(_tell_stopping(client.statistics().in_flight))
-                raise
+    def _make_sink(self) -> Sink:
+        settings, context = self._settings, self._context
+        if self.file:
+            name = str(settings.output)
+            return JsonLines(self.file, name=name, threshold=settings.threshold, is_own_file=True)
+        if settings.is_json:
+            return JsonLines(context.stdout, name="stdout", threshold=settings.threshold)
+        is_shared = self._progress is not None and context.is_stdout_terminal
+        pause = self._progress.pause if self._progress and is_shared else nullcontext
+        return TablePrinter(context.open_stdout(), pause=pause)
 
-    def _make_client(self, service: Service, results: Results) -> LivenessClient:
+    def _run(self, service: Service, writer: Writer) -> tuple[ExitCode, str] | None:
+        """Run until the end; return how it ended if it ended before."""
+        try:
+            with writer:
+                asyncio.run(self._score_all(service, writer))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return ExitCode.INTERRUPTED, "interrupted"
+        except RunStoppedError as stop:
+            is_usage = isinstance(stop.error, ConfigurationError) and not isinstance(
+                stop.error, MissingCredentialsError
+            )
+            code = ExitCode.USAGE if is_usage else ExitCode.ACCOUNT
+            return code, f"the run was stopped: {_tell_fault(stop.error)}"
+        return None
+
+    async def _score_all(self, service: Service, writer: Writer) -> None:
+        self._stop.attach()
+        await service.check_credentials()
+        client = self._make_client(service, writer)
+        async with client:
+            if self.file:  # before the first outcome can be written
+                await anyio.to_thread.run_sync(clear_output, self.file)
+            self._client = client
+            photos = self._sources.stream()
+            async with client.score_many(photos, deadline=self._settings.deadline) as outcomes:
+                try:
+                    async for _ in outcomes:
+                        await writer.wait_room()
+                except asyncio.CancelledError:
+                    if writer.error is None:
+                        self._say(_tell_stopping(client.statistics().in_flight))
+                    raise
+
+    def _make_client(self, service: Service, writer: Writer) -> LivenessClient:
         settings = self._settings
         try:
             return LivenessClient(
@@ -145,7 +182,7 @@ class _Run:
                 rate=settings.rate,
                 max_concurrency=settings.concurrency,
                 trust_env=service.trust_env,
-                hooks=[results.note],
+                hooks=[writer.note],
             )
         except ConfigurationError as error:
             raise CommandError(str(error), ExitCode.USAGE) from error
@@ -171,15 +208,16 @@ class _Run:
 
     def _read_standing(self) -> Standing:
         tally = self._tally
-        return Standing(tally.scored, tally.without_score, self._read_statistics().in_flight)
+        in_flight = self._read_statistics().in_flight
+        return Standing(tally.scored, tally.without_score, in_flight, self._stop.is_requested)
 
     def _judge(self, service: Service) -> tuple[ExitCode, str]:
         tally = self._tally
         if not self._sources.taken:
             skipped = self._sources.notes.skipped
-            others = f", only {skipped:,} files that are no pictures by their suffix" if skipped else ""
+            others = f", only {count_noun(skipped, 'file')} without a picture's suffix" if skipped else ""
             return ExitCode.NOT_FOUND, f"no photos in {', '.join(self._settings.sources)}{others}"
-        if tally.unanswered and tally.unanswered == tally.done - tally.rejected:
+        if tally.unanswered and tally.unanswered == tally.done - tally.rejected - tally.unreadable:
             return ExitCode.SOME_FAILED, (
                 f"{service.endpoint} gave no answer to any photo: check the endpoint, the network and the "
                 f"proxy ({tally.last_transport_error})"
@@ -187,13 +225,21 @@ class _Run:
         is_complete = not tally.without_score and not self._sources.notes.unreadable
         return (ExitCode.OK if is_complete else ExitCode.SOME_FAILED), ""
 
-    def _tell_interruption(self) -> str:
-        left = self._sources.taken - self._tally.done
-        where = f" and are in {self._settings.output}" if self.file else ""
-        return (
-            f"interrupted: {self._tally.done:,} photos have an outcome{where}, "
-            f"{left:,} more were taken and not scored"
-        )
+    def _tell_broken(self, writer: Writer, sink: Sink, error: Exception) -> tuple[ExitCode, str]:
+        if not isinstance(error, OSError):
+            raise error
+        self._is_stdout_broken = not self.file
+        lost = f"{count_noun(writer.unwritten, 'outcome')} {'was' if writer.unwritten == 1 else 'were'}"
+        reason = f"{sink.name} cannot be written: {error.strerror or error}"
+        return ExitCode.OTHER, f"{reason}; the run was stopped, and {lost} not written"
+
+    def _tell_kept(self, sink: Sink) -> str:
+        missing = self._sources.taken - self._tally.done
+        place = f"in {sink.name}" if self.file else "on stdout"
+        kept = f"{count_noun(sink.written, 'outcome')} {place}"
+        left = f"{count_noun(missing, 'photo')} taken without one"
+        rest = "" if self._sources.is_exhausted else "; the rest of the sources was not taken"
+        return f"{kept}, {left}{rest}"
 
 
 def _open_service(settings: Settings, context: Context) -> AbstractContextManager[Service]:
@@ -203,18 +249,12 @@ def _open_service(settings: Settings, context: Context) -> AbstractContextManage
     return nullcontext(Service(settings.endpoint or DEFAULT_ENDPOINT, credentials))
 
 
-async def _take(results: Results, outcome: Outcome) -> None:
-    if results.stream is None:
-        results.take(outcome)
-    else:
-        await anyio.to_thread.run_sync(results.take, outcome)
-
-
 def _tell_stopping(in_flight: int) -> str:
     if not in_flight:
         return "stopping"
-    waited = f"{in_flight} attempts under way are waited for"
-    return f"stopping; {waited}, as they may be billed; another Ctrl-C cuts them off"
+    verb = "is" if in_flight == 1 else "are"
+    waited = f"{count_noun(in_flight, 'attempt')} under way {verb} waited for"
+    return f"stopping; {waited}, as they may be billed; another Ctrl-C or signal cuts them off"
 
 
 def _tell_fault(error: LivenessError) -> str:

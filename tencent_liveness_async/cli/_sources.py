@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ PHOTO_SUFFIXES = frozenset(
 
 CHUNK = 256
 """Photos handed from the reading thread to the event loop at a time; a hop for each would cost too much."""
+
+MAX_NAMED = 5
+"""Missing sources that are named."""
 
 
 @dataclass(slots=True)
@@ -49,15 +53,17 @@ class Sources:
     Attributes:
         notes: What reading the folders has met.
         taken: Photos handed out so far.
+        is_exhausted: Whether these are all.
 
     Raises:
-        CommandError: One of them does not exist or cannot be read.
+        CommandError: Some of them do not exist or cannot be read.
     """
 
     def __init__(self, names: Sequence[str], *, warn: Callable[[str], None]) -> None:
         self._names = names
         self._warn = warn
-        self._folders = {name for name in names if not _is_url(name) and _check_path(name)}
+        self._folders = _check_names(names)
+        self.is_exhausted = False
         self.notes = FolderNotes()
         self.taken = 0
 
@@ -76,6 +82,7 @@ class Sources:
             for photo in chunk:
                 self.taken += 1
                 yield photo
+        self.is_exhausted = True
 
     def _walk(self, notes: FolderNotes, *, warn: Callable[[str], None]) -> Iterator[Photo]:
         for number, name in enumerate(self._names, start=1):
@@ -87,32 +94,65 @@ class Sources:
                 yield Photo(path=Path(name))
 
 
+def check_output(path: Path, sources: Sequence[str]) -> None:
+    """Look that the output is no folder and none of the photos, before anything is opened.
+
+    Raises:
+        CommandError: It is one.
+    """
+    if path.is_dir():
+        raise CommandError(f"the output {path} is a folder; name a file", ExitCode.USAGE)
+    for name in sources:
+        if not _is_url(name) and _is_photo_of(path, Path(name)):
+            raise CommandError(f"the output {path} is one of the photos to score", ExitCode.USAGE)
+
+
 def _is_url(name: str) -> bool:
+    """Say whether the service downloads it."""
     return name.lower().startswith(("http://", "https://"))
 
 
-def _check_path(name: str) -> bool:
-    """Say whether it is a folder.
+def _check_names(names: Sequence[str]) -> set[str]:
+    """Return those that are folders.
 
     Raises:
-        CommandError: It is not there, or may not be read.
+        CommandError: Files or folders are not there, or may not be read; the first of them are named.
     """
-    try:
-        is_folder = stat.S_ISDIR(Path(name).stat().st_mode)
-        if is_folder:
-            os.scandir(name).close()
-        elif not os.access(name, os.R_OK):
-            raise PermissionError(13, "Permission denied")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CommandError(f"{name}: {reason}; nothing was sent", ExitCode.NOT_FOUND) from error
+    folders, missing = set(), []
+    for name in dict.fromkeys(names):
+        try:
+            if not _is_url(name) and _is_folder(name):
+                folders.add(name)
+        except (OSError, ValueError) as error:
+            missing.append(f"{name}: {getattr(error, 'strerror', None) or error}")
+    if missing:
+        more = f"; {len(missing) - MAX_NAMED:,} more" if len(missing) > MAX_NAMED else ""
+        named = "; ".join(missing[:MAX_NAMED])
+        raise CommandError(f"{named}{more}; nothing was sent", ExitCode.NOT_FOUND)
+    return folders
+
+
+def _is_photo_of(path: Path, source: Path) -> bool:
+    if source.is_dir():
+        is_inside = source.resolve() in path.resolve().parents
+        return is_inside and path.suffix.lower() in PHOTO_SUFFIXES
+    return path.exists() and path.samefile(source)
+
+
+def _is_folder(name: str) -> bool:
+    """Say whether it is a folder; an OSError or ValueError says that it cannot be read."""
+    is_folder = stat.S_ISDIR(Path(name).stat().st_mode)
+    if is_folder:
+        os.scandir(name).close()
+    elif not os.access(name, os.R_OK):
+        raise PermissionError(errno.EACCES, "Permission denied")
     return is_folder
 
 
 def _make_url_photo(url: str, number: int) -> Photo:
     """Make a photo of a URL. Its query may be a signature, so its place stands for it where it is shown."""
-    address, question_mark, _ = url.partition("?")
-    return Photo(url=url, id=f"{address}?... (source {number})" if question_mark else None)
+    photo = Photo(url=url)
+    return replace(photo, id=f"{photo.name}?... (source {number})") if "?" in url else photo
 
 
 def _walk_folder(folder: str, notes: FolderNotes, warn: Callable[[str], None]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from .._errors import (
     LivenessAPIError,
@@ -15,9 +14,6 @@ from .._errors import (
     TransportError,
 )
 from .._models import Failed, Outcome
-
-if TYPE_CHECKING:
-    from .._models import Scored
 
 MAX_ROWS = 50
 """Photos shown; of a longer run only those without a score are, and of these so many."""
@@ -49,7 +45,8 @@ class Tally:
     Attributes:
         scored: Photos with a score.
         live: Those of them that reach the threshold.
-        rejected: Photos refused before sending, unreadable ones included.
+        unreadable: Photos whose file could not be read.
+        rejected: Photos refused before sending.
         refused: Photos the service refused.
         failed: Photos without a score for any other reason.
         unanswered: Those of them for which the network gave no answer.
@@ -60,6 +57,7 @@ class Tally:
 
     scored: int = 0
     live: int = 0
+    unreadable: int = 0
     rejected: int = 0
     refused: int = 0
     failed: int = 0
@@ -70,7 +68,7 @@ class Tally:
 
     @property
     def without_score(self) -> int:
-        return self.rejected + self.refused + self.failed
+        return self.unreadable + self.rejected + self.refused + self.failed
 
     @property
     def done(self) -> int:
@@ -78,7 +76,12 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome."""
-        row = _add_failed(self, outcome) if isinstance(outcome, Failed) else _add_scored(self, outcome)
+        if isinstance(outcome, Failed):
+            self._count_error(outcome.error)
+        else:
+            self.scored += 1
+            self.live += outcome.result.is_live()
+        row = make_row(outcome)
         if len(self.rows) < MAX_ROWS:
             self.rows.append(row)
         if isinstance(outcome, Failed) and len(self.rows_without_score) < MAX_ROWS:
@@ -90,27 +93,28 @@ class Tally:
             self.rows if self.done <= MAX_ROWS else self.rows_without_score, key=lambda row: row.name
         )
 
+    def _count_error(self, error: LivenessError) -> None:
+        match error:
+            case PhotoRefusedError():
+                self.refused += 1
+            case PhotoUnreadableError():
+                self.unreadable += 1
+            case PhotoError():
+                self.rejected += 1
+            case _:
+                self.failed += 1
+        if isinstance(error, TransportError) or isinstance(error.__cause__, TransportError):
+            self.unanswered += 1
+            self.last_transport_error = str(error)
 
-def _add_scored(tally: Tally, outcome: Scored) -> Row:
-    is_live = outcome.result.is_live()
-    tally.scored += 1
-    tally.live += is_live
-    return Row(outcome.photo.name, outcome.result.score, is_live)
 
-
-def _add_failed(tally: Tally, outcome: Failed) -> Row:
-    error = outcome.error
-    if isinstance(error, PhotoError):
-        tally.rejected += 1
-    elif isinstance(error, PhotoRefusedError):
-        tally.refused += 1
-    else:
-        tally.failed += 1
-    if isinstance(error, TransportError) or isinstance(error.__cause__, TransportError):
-        tally.unanswered += 1
-        tally.last_transport_error = str(error)
-    code, reason = _tell_error(error)
-    return Row(outcome.photo.name, code=code, reason=reason.removeprefix(outcome.photo.name).strip())
+def make_row(outcome: Outcome) -> Row:
+    """Return an outcome as it is shown."""
+    name = outcome.photo.name
+    if not isinstance(outcome, Failed):
+        return Row(name, outcome.result.score, outcome.result.is_live())
+    code, reason = _tell_error(outcome.error)
+    return Row(name, code=code, reason=reason.removeprefix(name).strip())
 
 
 def _tell_error(error: LivenessError) -> tuple[str, str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .._error_codes import BILLED_CODES, CODE_RULES, CodeRule, Handling, find_code_rule
-from .._errors import find_error_class
+from .._error_codes import CODE_RULES, CodeRule, Handling, find_code_rule
 from ._context import CommandError, Context, ExitCode, make_printable
+from ._meanings import Meaning, find_meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +22,7 @@ _HANDLING = {
     Handling.ITEM: "recorded on the photo, the run goes on",
     Handling.BATCH: "ends the run",
 }
+_BILLED = {True: "yes", False: "no", None: "not known"}
 
 
 def explain(
@@ -33,87 +33,82 @@ def explain(
 ) -> ExitCode:
     """Say what error codes mean and what to do about them.
 
-    A code that is not documented is judged by its first label, as a run would judge it.
+    Capitals do not matter, and the last label is enough where only one code has it. The names of error
+    classes and of the limits checked before sending (empty, format, long_side ...) are explained too. A
+    code that is not documented is judged by its first label, as a run would judge it, and ends the
+    command with 1.
 
     Args:
-        codes: Error codes, for example FailedOperation.ServerError.
+        codes: Error codes, for example FailedOperation.ServerError, classes or limits.
         all_codes: List every documented code.
-        as_json: One JSON object a line: code, is_known, prefix, meaning, handling, max_retries
-            (null: until the deadline), is_billed, error, advice.
+        as_json: One JSON object a line: asked, code (the one explained), is_known, prefix, meaning,
+            handling, max_retries (null: until the deadline), is_billed (null: not known), error, advice.
+            A class or a limit has no prefix, handling, max_retries and advice.
         context: Streams and environment.
     """
     if not codes and not all_codes:
         raise CommandError("explain needs error codes, or --all", ExitCode.USAGE)
-    wanted = [*codes, *(sorted(CODE_RULES) if all_codes else ())]
+    if "" in codes:
+        raise CommandError("'' is no error code", ExitCode.USAGE)
+    meanings = [find_meaning(code) for code in (*codes, *(sorted(CODE_RULES) if all_codes else ()))]
     if as_json:
-        for code in wanted:
-            context.stdout.write(json.dumps(_describe(code)) + "\n")
+        for meaning in meanings:
+            context.stdout.write(json.dumps(_describe(meaning)) + "\n")
     elif all_codes:
-        context.open_stdout().print(_make_table(wanted))
+        context.open_stdout().print(_make_table(meanings))
     else:
-        _print_details(wanted, context)
-    return ExitCode.OK
+        _print_details(meanings, context)
+    return ExitCode.OK if all(meaning.is_known for meaning in meanings) else ExitCode.OTHER
 
 
-def _describe(code: str) -> dict[str, object]:
-    rule = find_code_rule(code)
+def _describe(meaning: Meaning) -> dict[str, object]:
+    rule = _find_rule(meaning)
     return {
-        "code": code,
-        "is_known": rule.is_known,
-        "prefix": rule.prefix,
-        "meaning": rule.meaning,
-        "handling": rule.handling.value,
-        "max_retries": rule.max_retries,
-        "is_billed": code in BILLED_CODES,
-        "error": find_error_class(code).__name__,
-        "advice": rule.advice,
+        "asked": meaning.asked.encode("utf-8", "backslashreplace").decode(),
+        "code": meaning.code.encode("utf-8", "backslashreplace").decode(),
+        "is_known": meaning.is_known,
+        "prefix": rule.prefix if rule else None,
+        "meaning": rule.meaning if rule else meaning.text,
+        "handling": rule.handling.value if rule else None,
+        "max_retries": rule.max_retries if rule else None,
+        "is_billed": meaning.is_billed,
+        "error": meaning.error,
+        "advice": rule.advice if rule else None,
     }
 
 
-def _print_details(codes: Iterable[str], context: Context) -> None:
+def _print_details(meanings: Iterable[Meaning], context: Context) -> None:
     from rich.table import Table
     from rich.text import Text
 
     console = context.open_stdout()
-    for code in codes:
-        console.print(Text(make_printable(code), style="bold"))
+    for meaning in meanings:
+        title = Text(make_printable(meaning.code), style="bold")
+        if meaning.code != meaning.asked:
+            title.append(f"  (for {make_printable(meaning.asked)})", style="dim")
+        console.print(title)
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column()
-        for name, text in _list_details(code, find_code_rule(code)):
-            grid.add_row(f"  {name}", text)
+        for name, text in _list_details(meaning):
+            grid.add_row(f"  {name}", make_printable(text))
         console.print(grid)
 
 
-def _list_details(code: str, rule: CodeRule) -> Iterable[tuple[str, str]]:
-    yield "meaning", _explain(code, rule)
-    yield "handling", f"{rule.handling.value}: {_HANDLING[rule.handling]}"
-    yield "retries", _tell_retries(rule)
-    yield "billed", "yes" if code in BILLED_CODES else "no"
-    yield "error", find_error_class(code).__name__
-    yield "advice", rule.advice
+def _list_details(meaning: Meaning) -> Iterable[tuple[str, str]]:
+    rule = _find_rule(meaning)
+    yield "meaning", meaning.text
+    if rule:
+        yield "handling", f"{rule.handling.value}: {_HANDLING[rule.handling]}"
+        yield "retries", _tell_retries(rule)
+    yield "billed", _BILLED[meaning.is_billed]
+    yield "error", meaning.error
+    if rule:
+        yield "advice", rule.advice
 
 
-def _explain(code: str, rule: CodeRule) -> str:
-    if rule.prefix is None:
-        return rule.meaning
-    judged = (
-        f"judged by its prefix {rule.prefix}"
-        if rule.prefix
-        else "no prefix rule fits, so it is judged as the photo's"
-    )
-    near = _find_near(code)
-    return f"not documented; {judged}." + (f" Did you mean {near}?" if near else "")
-
-
-def _find_near(code: str) -> str | None:
-    """Return the documented code that was most likely meant, by the whole code or by its last label."""
-    by_label = {known.rpartition(".")[2].lower(): known for known in CODE_RULES}
-    by_code = {known.lower(): known for known in CODE_RULES}
-    for known, text in ((by_code, code.lower()), (by_label, code.lower().rpartition(".")[2])):
-        for match in difflib.get_close_matches(text, known, n=1, cutoff=0.85):
-            return known[match]
-    return None
+def _find_rule(meaning: Meaning) -> CodeRule | None:
+    return find_code_rule(meaning.code) if meaning.is_code else None
 
 
 def _tell_retries(rule: CodeRule) -> str:
@@ -122,7 +117,7 @@ def _tell_retries(rule: CodeRule) -> str:
     return f"at most {rule.max_retries}" if rule.max_retries else "none"
 
 
-def _make_table(codes: Iterable[str]) -> Table:
+def _make_table(meanings: Iterable[Meaning]) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -131,13 +126,14 @@ def _make_table(codes: Iterable[str]) -> Table:
     for name in ("handling", "retries", "billed"):
         table.add_column(name, no_wrap=True)
     table.add_column("meaning")
-    for code in codes:
-        rule = find_code_rule(code)
+    for meaning in meanings:
+        rule = _find_rule(meaning)
+        retries = "deadline" if rule and rule.max_retries is None else str(rule.max_retries if rule else "–")
         table.add_row(
-            make_printable(code),
-            rule.handling.value,
-            "deadline" if rule.max_retries is None else str(rule.max_retries),
-            "yes" if code in BILLED_CODES else "no",
-            _explain(code, rule),
+            make_printable(meaning.code),
+            rule.handling.value if rule else "–",
+            retries,
+            _BILLED[meaning.is_billed],
+            make_printable(meaning.text),
         )
     return table

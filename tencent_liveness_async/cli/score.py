@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -22,13 +22,13 @@ def score(
     deadline: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     region: str = "ap-guangzhou",
     endpoint: str | None = None,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Annotated[str | None, Parameter(alias="-o")] = None,
     force: Annotated[bool, _FLAG] = False,
     results_format: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
     quiet: Annotated[bool, Parameter(alias="-q", negative=(), show_default=False)] = False,
     context: Annotated[Context, Parameter(parse=False)],
 ) -> ExitCode:
-    """Score photos: files, folders and URLs.
+    r"""Score photos: files, folders and URLs.
 
     The key pair comes from TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY in the environment.
     Every score is billed, and so is a photo without a face; photos that break a limit of the API are
@@ -38,14 +38,15 @@ def score(
     .jpg .jpeg .png .bmp, and .gif .webp .heic .heif .avif .tif .tiff, which the API refuses. Hidden
     files and links to folders are left out. A photo behind a URL is downloaded by the service.
 
-    JSON has one object a line, with the same keys in each: id, source (a URL without its query),
-    score, is_live, threshold, model_version, request_id, code and message (of an error), rule (the
-    limit a photo breaks: format, header, empty, encoded_size, long_side, short_side, url), error (its
-    class), attempts, is_billed (the last attempt; null: not known), maybe_billed (attempts without an
-    answer), queue_seconds, rate_seconds, attempt_seconds. What does not apply is null.
+    JSON has one object a line, with the same keys in each: id, source (a URL without its password and
+    query; bytes of a file name that are not UTF-8 as escapes like \udcff), score, is_live, threshold,
+    model_version, request_id, code and message (of an error), rule (the limit a photo breaks: format,
+    header, empty, encoded_size, long_side, short_side, url), error (its class), attempts, is_billed (the
+    last attempt; null: not known), maybe_billed (attempts without an answer), queue_seconds,
+    rate_seconds, attempt_seconds. What does not apply is null.
 
-    Ctrl-C stops the intake and waits for the attempts under way, because they are paid for; a second
-    one does not wait.
+    Ctrl-C, SIGTERM and SIGHUP stop the intake and wait for the attempts under way, because they are
+    paid for; a second one does not wait.
 
     Args:
         sources: Files, folders, http(s) URLs.
@@ -60,13 +61,18 @@ def score(
             environment, else the service.
         output: Write every outcome to this file as JSON, as soon as it is there.
         force: Overwrite the output file if it exists.
-        results_format: What goes to stdout: a table at the end, or JSON as outcomes come, unless it goes
-            to a file.
+        results_format: What goes to stdout: a table, 50 photos at a time as they come, or JSON line by
+            line. With an output file the table is at the end, and of more than 50 photos only the first
+            50 without a score; JSON is in the file alone.
         quiet: Nothing but results and errors; with an output file nothing on stdout.
         context: Streams and environment.
     """
     if not sources:
         raise CommandError("score needs photos: files, folders or URLs", ExitCode.USAGE)
+    if "" in sources:
+        raise CommandError("'' is no file, folder or URL", ExitCode.USAGE)
+    if output == "":
+        raise CommandError("'' is no name of an output file", ExitCode.USAGE)
     if sandbox and endpoint:
         raise CommandError("--sandbox and --endpoint exclude each other", ExitCode.USAGE)
     from ._scoring import Settings, run_score
@@ -80,7 +86,7 @@ def score(
         deadline=deadline,
         region=region,
         endpoint=endpoint or context.environment.get(ENDPOINT_VARIABLE) or None,
-        output=output,
+        output=None if output is None else Path(output),
         is_forced=force,
         is_json=results_format == "json",
         is_quiet=quiet,

@@ -101,8 +101,10 @@ def test_usage_error_is_one_line(invoke: Invoke, arguments: tuple[str, ...], wor
     """A wrong command line ends with 2 and one line on stderr."""
     ended = invoke(*arguments)
     assert (ended.code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    for word in (*words, "--help"):
+    for word in words:
         assert word in ended.stderr
+    command = "" if arguments[0] == "scor" else f" {arguments[0]}"
+    assert ended.stderr.endswith(f"Try `tencent-liveness{command} --help`.\n")
 
 
 def test_missing_extra_is_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +141,7 @@ def test_module_is_the_program(program: list[str], process_environment: dict[str
         [*program, "explain"], capture_output=True, text=True, check=False, env=process_environment
     )
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == "tencent-liveness: explain needs error codes, or --all\n"
+    assert run.stderr.startswith("tencent-liveness: explain needs error codes, or --all. Try")
 
 
 def test_interruption_is_no_traceback(invoke: Invoke) -> None:
@@ -162,6 +164,24 @@ def test_closed_reader_is_not_written_to_at_the_end(invoke: Invoke) -> None:
         ended = invoke("explain", "InternalError", "--json", stdout=stdout)
         stdout.write("more")
     assert ended.code == 0
+
+
+def test_full_device_is_no_traceback(invoke: Invoke) -> None:
+    """Stdout that takes nothing is told in one line, also when it is flushed at the end."""
+    with Path("/dev/full").open("w", encoding="utf-8") as stdout:
+        ended = invoke("explain", "--all", stdout=stdout)
+    assert (ended.code, ended.stderr) == (1, "tencent-liveness: stdout: No space left on device\n")
+
+
+def test_table_for_a_closed_reader_is_no_silent_exit(invoke: Invoke) -> None:
+    """A table's broken pipe is told as any other."""
+    ended = invoke("explain", "--all", stdout=_Refusing(BrokenPipeError()))
+    assert (ended.code, ended.stderr) == (1, "tencent-liveness: stdout was closed before all was written\n")
+
+
+def test_closed_stderr_does_no_harm(invoke: Invoke) -> None:
+    """If nobody can read what the program says, it ends with its exit code all the same."""
+    assert invoke("explain", stderr=_Refusing(OSError(5, "Input/output error"))).code == 2
 
 
 def test_undrawable_signs_are_replaced() -> None:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tencent_liveness_async.cli._context import CommandError, ExitCode
-from tencent_liveness_async.cli._output import clear_output, open_output
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tencent_liveness_async.cli._output import clear_output, drop_rest, open_output
 
 
 def test_new_file_keeps_what_it_gets(tmp_path: Path) -> None:
@@ -60,9 +57,9 @@ def test_forced_file_is_overwritten_when_the_run_begins(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
-def test_device_is_written_to(tmp_path: Path) -> None:
+def test_device_is_written_to() -> None:
     """A device cannot be emptied and need not be."""
-    with open_output(tmp_path.__class__(os.devnull), is_forced=True) as stream:
+    with open_output(Path(os.devnull), is_forced=True) as stream:
         clear_output(stream)
         stream.write("new")
 
@@ -75,3 +72,23 @@ def test_unwritable_file_is_told(tmp_path: Path) -> None:
     ):
         pass
     assert caught.value.code is ExitCode.OTHER
+
+
+def test_closing_that_fails_is_told() -> None:
+    """What was in a buffer and did not fit any more is no silent loss."""
+    with (
+        pytest.raises(CommandError, match="/dev/full cannot be written: No space left"),
+        open_output(Path("/dev/full"), is_forced=True) as stream,
+    ):
+        stream.write("new")
+
+
+def test_broken_file_does_not_fail_twice(tmp_path: Path) -> None:
+    """What a broken file did not take is forgotten, with the torn line at its end."""
+    path = tmp_path / "results.jsonl"
+    with open_output(path, is_forced=False) as stream:
+        stream.write("{}\n{torn")
+        stream.flush()
+        stream.write("lost")
+        drop_rest(stream, kept_bytes=3)
+    assert path.read_bytes() == b"{}\n"

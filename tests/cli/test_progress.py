@@ -62,7 +62,7 @@ def test_line_has_the_rate_of_the_last_seconds() -> None:
     [
         (
             None,
-            "12,345/100,000 · 12,001 scored · 344 refused/failed · 45.0/s · 12 in flight · 4:34 · 32:27 left",
+            "12,345/100,000 · 12,001 scored · 344 refused/failed · 45.0/s · 12 in flight · 4:34 · 32:25 left",
         ),
         (90, "12,345/100,000 · 12,001 scored · 344 refused/failed · 45.0/s · 12 in flight · 4:34"),
         (80, "12,345/100,000 · 12,001 scored · 344 refused/failed · 45.0/s · 4:34"),
@@ -121,9 +121,54 @@ def test_terminal_has_a_live_line_that_leaves_no_trace() -> None:
     assert stderr.getvalue().endswith("\x1b[1A\x1b[2K")
 
 
+def test_first_line_has_the_rate_so_far() -> None:
+    """The first line counts from the run's beginning."""
+    run = _Run()
+    progress = run.make_progress(io.StringIO())
+    run.now, run.standing = 10.0, Standing(450, 0, 0)
+    assert " 45.0/s " in progress.describe()
+
+
+def test_idle_seconds_do_not_make_the_end_far() -> None:
+    """The time left comes from the whole run, so that a pause does not multiply it."""
+    run = _Run(total=200)
+    with run.make_progress(_Watched("")) as progress:
+        pass
+    lines = []
+    for second, done in [(10.0, 100), (16.0, 100), (20.0, 101)]:
+        run.now, run.standing = second, Standing(done, 0, 0)
+        lines.append(progress.describe())
+    assert lines[-1].endswith("0:20 · 0:19 left")
+
+
+def test_stopping_run_has_no_time_left() -> None:
+    """A run that is being stopped says so, instead of when it would have ended."""
+    run = _Run(total=200)
+    with run.make_progress(_Watched("")) as progress:
+        pass
+    run.now, run.standing = 10.0, Standing(100, 0, 3, is_stopping=True)
+    line = progress.describe()
+    assert line.startswith("stopping: 100/200 · ")
+    assert "left" not in line
+
+
+def test_live_line_makes_room() -> None:
+    """The live line is gone while something else is written to the terminal, and comes back after it."""
+    stderr = _Watched("7 · 5 scored")
+    run = _Run()
+    run.standing = Standing(5, 2, 1)
+    with run.make_progress(stderr, is_terminal=True, COLUMNS="80") as progress:
+        assert stderr.has_it.wait(PATIENCE)
+        with progress.pause():
+            assert stderr.getvalue().endswith("\x1b[1A\x1b[2K")
+            stderr.write("table\n")
+    assert stderr.getvalue().endswith("\x1b[1A\x1b[2K")
+    with _Run().make_progress(io.StringIO()) as progress, progress.pause():
+        pass
+
+
 def test_no_thread_is_left() -> None:
     """The threads that count and show end with the block."""
-    before = threading.active_count()
     with _Run(total=3).make_progress(io.StringIO()):
         pass
-    assert threading.active_count() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("progress")]

@@ -3,18 +3,15 @@ from __future__ import annotations
 import errno
 import io
 import json
-import threading
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from tencent_liveness_async import (
-    AttemptStarted,
-    AuthenticationError,
     Failed,
     LivenessScore,
     NoFaceError,
-    OutcomeReached,
     OutcomeUnknownError,
     Photo,
     PhotoRejectedError,
@@ -22,9 +19,7 @@ from tencent_liveness_async import (
     Timings,
 )
 from tencent_liveness_async._errors import make_api_error
-from tencent_liveness_async.cli._context import CommandError, ExitCode
-from tencent_liveness_async.cli._records import Results, make_record
-from tencent_liveness_async.cli._tally import Tally
+from tencent_liveness_async.cli._records import JsonLines, make_record
 
 PHOTO = Photo(path=Path("a.jpg"))
 SCORED = Scored(PHOTO, LivenessScore(40.0, "3.0", "request-1"), 2, 1, Timings(0.1, 0.2, 0.3))
@@ -49,37 +44,32 @@ KEYS = [
 ]
 
 
-class _Full(io.StringIO):
-    """A disk without space."""
+class _Tearing:
+    """A file that takes the second line in part."""
 
-    name = "full.jsonl"
+    def __init__(self, stream: TextIO) -> None:
+        self.encoding = "utf-8"
+        self.fileno = stream.fileno
+        self.flush = stream.flush
+        self._stream = stream
+        self._lines = 0
 
     def write(self, text: str) -> int:
+        self._lines += 1
+        if self._lines == 1:
+            return self._stream.write(text)
+        self._stream.write(text[:7])
+        self._stream.flush()
+        self._stream.write(text[7:])
         raise OSError(errno.ENOSPC, "No space left on device")
-
-
-class _Slow(io.StringIO):
-    """A stream that waits in its first write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_writing = threading.Event()
-        self.may_write = threading.Event()
-        self.order: list[str] = []
-
-    def write(self, text: str) -> int:
-        self.is_writing.set()
-        assert self.may_write.wait(10)
-        self.order.append("written")
-        return super().write(text)
 
 
 def _fail(error: Exception, photo: Photo = PHOTO) -> Failed:
     return Failed(photo, error, 1, 0, Timings())  # type: ignore[arg-type]
 
 
-def _make_results(stream: io.TextIOBase | None) -> Results:
-    return Results(Tally(), stream=stream, threshold=40.0)  # type: ignore[arg-type]
+def _make_lines(stream: io.TextIOBase) -> JsonLines:
+    return JsonLines(stream, name="results.jsonl", threshold=40.0)  # type: ignore[arg-type]
 
 
 def test_scored_photo_has_every_key() -> None:
@@ -136,76 +126,39 @@ def test_query_of_a_url_is_not_written() -> None:
     assert "secret" not in json.dumps(record)
 
 
-def test_outcome_is_written_once() -> None:
-    """An outcome that was handed out is not written again at the end; one that was not is."""
-    stream = io.StringIO()
-    results = _make_results(stream)
-    handed_out, left = SCORED, _fail(OutcomeUnknownError("no answer"))
-    results.note(AttemptStarted(PHOTO, 1))
-    results.note(OutcomeReached(handed_out, is_abandoned=False))
-    results.note(OutcomeReached(left, is_abandoned=True))
-    results.take(handed_out)
-    results.take(handed_out)
-    results.take_rest()
-    results.take_rest()
-    assert [json.loads(line)["error"] for line in stream.getvalue().splitlines()] == [
-        None,
-        "OutcomeUnknownError",
-    ]
-    assert results.tally.done == 2
+def test_user_info_of_a_url_is_not_written() -> None:
+    """User and password of a URL stay out of the record."""
+    photo = Photo(url="https://me:hush@photos.test/p")
+    record = make_record(_fail(OutcomeUnknownError("no answer"), photo), threshold=40.0)
+    assert record["source"] == "https://photos.test/p"
+    assert "hush" not in json.dumps(record)
 
 
-def test_account_fault_is_no_outcome() -> None:
-    """A photo whose call met a fault of the account may be scored again and has no record."""
-    stream = io.StringIO()
-    results = _make_results(stream)
-    error = make_api_error("AuthFailure.SignatureFailure", "wrong")
-    assert isinstance(error, AuthenticationError)
-    results.note(OutcomeReached(_fail(error), is_abandoned=False))
-    results.take_rest()
-    assert (stream.getvalue(), results.tally.done) == ("", 0)
+def test_line_is_written_at_once() -> None:
+    """A line does not wait in a buffer."""
+    raw = io.BytesIO()
+    lines = _make_lines(io.TextIOWrapper(raw, encoding="utf-8"))
+    lines.write(SCORED)
+    assert json.loads(raw.getvalue())["score"] == 40.0
+    lines.finish()
+    assert lines.written == 1
 
 
-def test_end_waits_for_what_is_being_written() -> None:
-    """A thread that an interrupted run left writing has ended before the stream can be closed."""
-    stream = _Slow()
-    results = _make_results(stream)
-    results.note(OutcomeReached(SCORED, is_abandoned=False))
-    writer = threading.Thread(target=results.take, args=(SCORED,))
-    writer.start()
-    assert stream.is_writing.wait(10)
-
-    def end() -> None:
-        results.take_rest()
-        stream.order.append("ended")
-
-    rest = threading.Thread(target=end)
-    rest.start()
-    stream.may_write.set()
-    rest.join(10)
-    writer.join(10)
-    assert stream.order == ["written", "ended"]
-
-
-def test_broken_stream_is_told_once() -> None:
-    """A full disk ends the run; what is left is counted and not written."""
-    results = _make_results(_Full())
-    other = _fail(OutcomeUnknownError("no answer"))
-    results.note(OutcomeReached(SCORED, is_abandoned=False))
-    results.note(OutcomeReached(other, is_abandoned=True))
-    with pytest.raises(CommandError, match=r"full\.jsonl cannot be written: No space left") as caught:
-        results.take(SCORED)
-    results.take_rest()
-    assert caught.value.code is ExitCode.OTHER
-    assert (results.unwritten, results.tally.done) == (2, 2)
-
-
-def test_without_a_stream_outcomes_are_counted() -> None:
-    """A run that writes no lines counts all the same."""
-    results = _make_results(None)
-    results.note(OutcomeReached(SCORED, is_abandoned=False))
-    results.take(SCORED)
-    assert (results.tally.scored, results.unwritten) == (1, 0)
+def test_torn_line_is_cut_off(tmp_path: Path) -> None:
+    """A line that the file took in part is not left in it: every line there can be read."""
+    path = tmp_path / "results.jsonl"
+    with path.open("w", encoding="utf-8") as stream:
+        lines = JsonLines(
+            _Tearing(stream),  # type: ignore[arg-type]
+            name="results.jsonl",
+            threshold=40.0,
+            is_own_file=True,
+        )
+        lines.write(SCORED)
+        with pytest.raises(OSError, match="No space left"):
+            lines.write(SCORED)
+    assert lines.written == 1
+    assert [json.loads(line)["score"] for line in path.read_text().splitlines()] == [40.0]
 
 
 @pytest.mark.parametrize(
@@ -213,15 +166,17 @@ def test_without_a_stream_outcomes_are_counted() -> None:
     [
         ("照片.jpg", "utf-8", "照片.jpg"),
         ("照片.jpg", "ascii", r"\u7167\u7247.jpg"),
-        ("\udcff.jpg", "utf-8", r"\udcff.jpg"),
+        ("\udcff照.jpg", "utf-8", r"\\udcff照.jpg"),
+        ("\udcff.jpg", "ascii", r"\\udcff.jpg"),
     ],
 )
 def test_names_survive_every_encoding(name: str, encoding: str, shown: str) -> None:
-    """A name is readable where it can be, and always comes back as it was."""
+    """A name is readable where it can be, and a strict reader takes every line."""
     raw = io.BytesIO()
-    results = _make_results(io.TextIOWrapper(raw, encoding=encoding))
     outcome = _fail(OutcomeUnknownError("no answer"), Photo(path=Path(name)))
-    results.note(OutcomeReached(outcome, is_abandoned=False))
-    results.take_rest()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    _make_lines(stream).write(outcome)
     assert f'"{shown}"'.encode(encoding) in raw.getvalue()
-    assert json.loads(raw.getvalue())["source"] == name
+    source = json.loads(raw.getvalue())["source"]
+    assert source == name.encode("utf-8", "backslashreplace").decode()
+    assert source.encode("utf-8")

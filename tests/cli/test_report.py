@@ -13,6 +13,8 @@ from tencent_liveness_async import (
     LivenessScore,
     NotSentError,
     Photo,
+    PhotoError,
+    PhotoRefusedError,
     PhotoRejectedError,
     PhotoUnreadableError,
     Scored,
@@ -71,8 +73,8 @@ def _print_summary(tally: Tally, statistics: Statistics, notes: FolderNotes, fou
 def test_photos_are_shown_by_name() -> None:
     """A table has a line for each photo, in the order of names."""
     lines = _print_rows(_tally([_score("b.jpg", 39.996), _score("a.jpg", 40.0)])).splitlines()
-    assert [line.split() for line in lines[2:4]] == [["a.jpg", "40.00", "yes"], ["b.jpg", "40.00", "no"]]
-    assert "reason" not in lines[0]
+    assert [line.split() for line in lines[1:3]] == [["a.jpg", "40.00", "yes"], ["b.jpg", "40.00", "no"]]
+    assert lines[0].split() == ["photo", "score", "live", "reason"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_photos_are_shown_by_name() -> None:
 )
 def test_reason_is_one_line_with_its_code(error: LivenessError, shown: str) -> None:
     """A photo without a score says why: the code, the broken limit or the error's class, and a sentence."""
-    row = _print_rows(_tally([_fail("a.jpg", error)]), columns=160).splitlines()[2]
+    row = _print_rows(_tally([_fail("a.jpg", error)]), columns=160).splitlines()[1]
     assert row.startswith("a.jpg")
     assert shown in row
 
@@ -100,9 +102,11 @@ def test_reason_is_one_line_with_its_code(error: LivenessError, shown: str) -> N
 def test_table_fits_the_terminal(columns: int) -> None:
     """No line is wider than the terminal, and the end of a long path is what stays."""
     tally = _tally([_reject(f"{'folder/' * 30}照片.jpg"), _score("a.jpg")])
-    lines = _print_rows(tally, columns=columns).splitlines()
+    lines = _print_rows(tally, columns=columns, is_terminal=True, NO_COLOR="1").splitlines()
     from rich.cells import cell_len
+    from rich.text import Text
 
+    lines = [Text.from_ansi(line).plain for line in lines]
     assert max(map(cell_len, lines)) <= columns
     shortened = next(line for line in lines if line.startswith("…"))
     assert "照片.jpg" in shortened
@@ -115,7 +119,7 @@ def test_long_run_shows_what_has_no_score() -> None:
     text = _print_rows(_tally([*scored, *failed]))
     assert "s000.jpg" not in text
     assert text.count("empty: is empty") == MAX_ROWS
-    assert "and 3 more without a score; -o FILE keeps every outcome" in text
+    assert "and 3 more without a score" in text
 
 
 def test_tally_does_not_grow() -> None:
@@ -167,7 +171,71 @@ def test_sums_are_complete() -> None:
 def test_sums_tell_what_was_left_out() -> None:
     """The summary tells of photos without an outcome, other files and unreadable folders if there are any."""
     lines = _print_summary(_tally([]), Statistics(), FolderNotes(skipped=1200, unreadable=1), 7)
-    assert lines[0] == "photos    7 taken, 0 scored, 0 live at 40"
-    assert "left      7 without an outcome" in lines
-    assert "skipped   1,200 in folders that are no pictures by their suffix" in lines
-    assert "unread    1 of the folders" in lines
+    assert lines[0] == "photos      7 taken, 0 scored, 0 live at 40"
+    assert "left        7 without an outcome" in lines
+    assert "skipped     1,200 in folders that are no pictures by their suffix" in lines
+    assert "unreadable  0 files, 1 folder" in lines
+
+
+def test_unreadable_files_have_their_own_place() -> None:
+    """A file that cannot be read is not counted as refused."""
+    lines = _print_summary(
+        _tally([_fail("a.jpg", PhotoUnreadableError("gone")), _reject("b.jpg")]),
+        Statistics(),
+        FolderNotes(),
+        2,
+    )
+    assert "refused     1 before sending, 0 by the service" in lines
+    assert "unreadable  1 file" in lines
+
+
+def test_refusal_of_the_service_is_no_refusal_before_sending() -> None:
+    """A photo that the service refused was sent, whatever other classes its error belongs to."""
+
+    class BothError(PhotoRefusedError, PhotoError):
+        pass
+
+    error = BothError("InvalidParameterValue.X", "x", request_id="r", is_billed=False)
+    tally = _tally([_fail("a.jpg", error), _fail("b.jpg", make_api_error("InvalidParameterValue.Y", "y"))])
+    assert (tally.refused, tally.rejected) == (2, 0)
+
+
+def _print_blocks(count: int, *, columns: int = 100, is_terminal: bool = False) -> tuple[str, list[int]]:
+    from tencent_liveness_async.cli._report import TablePrinter
+
+    stdout = io.StringIO()
+    context = Context(
+        io.StringIO(), stdout, io.StringIO(), {"COLUMNS": str(columns)}, is_stdout_terminal=is_terminal
+    )
+    printer = TablePrinter(context.open_stdout())
+    lengths = []
+    for number in range(count):
+        printer.write(_score(f"{number:04}.jpg"))
+        lengths.append(stdout.getvalue().count("\n"))
+    printer.finish()
+    assert printer.written == count
+    return stdout.getvalue(), lengths
+
+
+def test_every_score_is_printed_in_blocks() -> None:
+    """A run of any length prints every photo, fifty at a time, under one header."""
+    text, lengths = _print_blocks(2 * MAX_ROWS + 3)
+    lines = text.splitlines()
+    assert len(lines) == 2 * MAX_ROWS + 4
+    assert text.count("score") == 1
+    assert {line.index("yes") for line in lines[1:]} == {lines[0].index("live")}
+    assert (lengths[MAX_ROWS - 2], lengths[MAX_ROWS - 1]) == (0, MAX_ROWS + 1)
+
+
+def test_nothing_reached_prints_nothing() -> None:
+    """A run without outcomes has no header."""
+    assert _print_blocks(0)[0] == ""
+
+
+def test_pipe_gets_whole_lines_without_trailing_blanks() -> None:
+    """In a pipe a photo is one line, its name is whole, and no line ends in blanks."""
+    name = f"{'folder/' * 30}照片.jpg"
+    text = _print_rows(_tally([_reject(name), _score("a.jpg")]), columns=60)
+    assert len(text.splitlines()) == 3
+    assert name in text
+    assert not [line for line in text.splitlines() if line.endswith(" ")]

@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 
 from tencent_liveness_async.cli._context import CommandError, ExitCode
-from tencent_liveness_async.cli._sources import CHUNK, Sources
+from tencent_liveness_async.cli._sources import CHUNK, MAX_NAMED, Sources, check_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,3 +131,49 @@ def test_forbidden_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(CommandError, match=r"1\.jpg: Permission denied"):
         _make_sources(tmp_path / "1.jpg")
+
+
+def test_missing_sources_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who mistyped several names sees the first of them in one line, and how many more there are."""
+    monkeypatch.chdir(tmp_path)
+    names = [f"{number}.jpg" for number in range(MAX_NAMED + 2)]
+    with pytest.raises(CommandError) as caught:
+        _make_sources(*names, names[0])
+    text = str(caught.value)
+    assert all(f"{name}: No such file" in text for name in names[:MAX_NAMED])
+    assert names[MAX_NAMED] not in text
+    assert text.endswith("; 2 more; nothing was sent")
+
+
+def test_password_of_a_url_is_not_shown() -> None:
+    """User and password of a URL are sent and not shown, with a query or without."""
+    photos = _collect(_make_sources("https://me:hush@photos.test/p", "https://me:hush@photos.test/p?a=b"))
+    assert [photo.name for photo in photos] == [
+        "https://photos.test/p",
+        "https://photos.test/p?... (source 2)",
+    ]
+    assert all("me:hush@" in str(photo.url) for photo in photos)
+
+
+@pytest.mark.parametrize("sources", [["1.jpg"], ["linked.jpg"], ["."]], ids=str)
+def test_photo_is_no_output(sources: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photo that is to be scored is not overwritten, whichever way it is named."""
+    monkeypatch.chdir(tmp_path)
+    _make_files(tmp_path, "1.jpg")
+    (tmp_path / "linked.jpg").symlink_to("1.jpg")
+    with pytest.raises(CommandError, match="is one of the photos") as caught:
+        check_output(tmp_path / "1.jpg", ["https://photos.test/1.jpg", *sources])
+    assert caught.value.code is ExitCode.USAGE
+
+
+def test_output_beside_the_photos_is_fine(tmp_path: Path) -> None:
+    """Results may stand in the folder of the photos, or beside a single one."""
+    _make_files(tmp_path, "1.jpg", "results.jsonl")
+    for name in ("results.jsonl", "new.jsonl"):
+        check_output(tmp_path / name, [str(tmp_path), str(tmp_path / "1.jpg")])
+
+
+def test_folder_is_no_output(tmp_path: Path) -> None:
+    """A folder is called a folder."""
+    with pytest.raises(CommandError, match="is a folder"):
+        check_output(tmp_path, [])
