@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ._client import LivenessClient
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._credentials import Credential, CredentialProvider, EnvironmentCredentials
 from ._error_codes import BILLED_CODES, CodeRule, Handling, find_code_rule
 from ._errors import (
@@ -32,7 +34,6 @@ from ._errors import (
     TransportError,
 )
 from ._events import AttemptEnded, AttemptStarted, Event, Hook, OutcomeReached, RetryScheduled
-from ._flow import OutcomeStream, RetryPolicy, Statistics
 from ._models import (
     RECOMMENDED_THRESHOLD,
     Failed,
@@ -43,8 +44,12 @@ from ._models import (
     Scored,
     Timings,
 )
-from ._transport import ConnectionPool, Timeouts
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._client import LivenessClient
+    from ._flow import OutcomeStream, RetryPolicy, Statistics
+    from ._transport import ConnectionPool, Timeouts
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # the client
@@ -106,3 +111,25 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     # the version
     "__version__",
 ]
+
+_LOADED_LATE = {
+    "ConnectionPool": "._transport",
+    "LivenessClient": "._client",
+    "OutcomeStream": "._flow",
+    "RetryPolicy": "._flow",
+    "Statistics": "._flow",
+    "Timeouts": "._transport",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what needs httpx when it is first asked for: `tencent-liveness --help` never does."""
+    if name not in _LOADED_LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_LOADED_LATE[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

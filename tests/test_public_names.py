@@ -3,6 +3,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FUTURE = {"annotations"}  # what `from __future__ import annotations` leaves in a module
+HELPERS = {"TYPE_CHECKING", "import_module"}
 
 
 def _find_public_objects() -> Iterator[tuple[str, object]]:
@@ -44,7 +47,17 @@ def test_all_names_what_is_exported() -> None:
         for name, value in vars(package).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert set(package.__all__) == (names - FUTURE) | {"__version__"}
+    late = set(package._LOADED_LATE)
+    assert set(package.__all__) == (names - FUTURE - HELPERS) | late | {"__version__"}
+
+
+def test_the_client_is_loaded_when_it_is_asked_for() -> None:
+    """Importing the package alone does not import httpx, and an unknown name is an AttributeError."""
+    code = "import sys, tencent_liveness_async; sys.exit('httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert dir(package) == sorted(package.__all__)
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        package.NoSuchName  # noqa: B018 - asking is the test
 
 
 def test_no_module_is_public_by_accident() -> None:
