@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from .._errors import (
     ClientClosedError,
@@ -34,8 +34,6 @@ THROTTLE_HOLD = 0.25
 MIN_ATTEMPT_SECONDS = 0.5
 """An attempt is not begun with less time left, or less than half of the whole: the service takes 0.2 to 1 s,
 and an answer that comes too late is paid for."""
-
-_T = TypeVar("_T")
 
 
 class Call(Protocol):
@@ -194,11 +192,11 @@ class PhotoRun:
 
     async def _reach_outcome(self) -> Outcome:
         try:
-            await self._wait_slot()
+            await self._wait_for(self._scheduler.slots.acquire())
         except LivenessError as exc:
             return self._fail(exc)
         try:
-            await self._prepare()
+            await self._wait_for(self._call.prepare())
             return self._succeed(await self._attempt_until_done())
         except LivenessError as exc:
             return self._fail(exc)
@@ -211,44 +209,16 @@ class PhotoRun:
             self._call.close()
             self._scheduler.slots.release()
 
-    async def _wait_slot(self) -> None:
-        began = self._now()
-        try:
-            await self._before_deadline(self._scheduler.slots.acquire())
-        finally:
-            self._queue_seconds += self._now() - began
-
-    async def _prepare(self) -> None:
-        began = self._now()
-        try:
-            await self._before_deadline(self._call.prepare())
-        finally:
-            self._queue_seconds += self._now() - began
-
     async def _attempt_until_done(self) -> LivenessScore:
         while True:
-            await self._authenticate()
-            await self._wait_permit()
+            await self._wait_for(self._call.authenticate())
+            await self._wait_for(self._scheduler.pacer.wait_permit(), is_pace=True)
             try:
                 return await self._attempt()
             except LivenessError as exc:
                 self._error = exc
                 wait = self._plan_retry(exc)
-            await self._back_off(wait)
-
-    async def _authenticate(self) -> None:
-        began = self._now()
-        try:
-            await self._before_deadline(self._call.authenticate())
-        finally:
-            self._queue_seconds += self._now() - began
-
-    async def _wait_permit(self) -> None:
-        began = self._now()
-        try:
-            await self._before_deadline(self._scheduler.pacer.wait_permit())
-        finally:
-            self._rate_seconds += self._now() - began
+            await self._wait_for(asyncio.sleep(wait), is_pace=True)
 
     async def _attempt(self) -> LivenessScore:
         left = self._expires_at - self._now()
@@ -311,19 +281,20 @@ class PhotoRun:
         self._scheduler.hooks.emit(RetryScheduled(self.photo, error, wait))
         return wait
 
-    async def _back_off(self, seconds: float) -> None:
+    async def _wait_for(self, waiting: Awaitable[object], *, is_pace: bool = False) -> None:
+        """Wait no longer than the deadline, and note what the time went to: the pace, or the queue."""
         began = self._now()
         try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._rate_seconds += self._now() - began
-
-    async def _before_deadline(self, waiting: Awaitable[_T]) -> _T:
-        try:
             async with asyncio.timeout_at(self._expires_at):
-                return await waiting
+                await waiting
         except TimeoutError as exc:
             raise self._deadline_error() from (self._error or exc)
+        finally:
+            seconds = self._now() - began
+            if is_pace:
+                self._rate_seconds += seconds
+            else:
+                self._queue_seconds += seconds
 
     def _deadline_error(self) -> DeadlineExceededError:
         tried = "it was not sent"
