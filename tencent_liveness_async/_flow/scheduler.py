@@ -288,6 +288,8 @@ class PhotoRun:
             async with asyncio.timeout_at(self._expires_at):
                 await waiting
         except TimeoutError as exc:
+            if self._now() < self._expires_at:  # a time-out of the call's own, not of the deadline
+                raise
             raise self._deadline_error() from (self._error or exc)
         finally:
             seconds = self._now() - began

@@ -443,3 +443,14 @@ def test_waiting_and_in_flight_are_apart() -> None:
         return statistics
 
     assert run_virtual(scenario()) == Statistics(waiting=3, in_flight=2)
+
+
+def test_a_time_out_of_a_providers_own_is_not_the_deadline() -> None:
+    """What a credential provider raises is raised as it is, a TimeoutError too."""
+
+    class Offline(FakeCall):
+        async def authenticate(self) -> None:
+            raise TimeoutError("the key server is away")
+
+    with pytest.raises(TimeoutError, match="key server"):
+        run_call(Offline("a"))
