@@ -37,9 +37,9 @@ $(VENV)/.demo: pyproject.toml scripts/install
 	@touch $@
 
 $(VENV)/.test: pyproject.toml scripts/install
-	@$(INSTALL) --editable '.[$(EXTRAS)]' --group test
+	@$(INSTALL) --editable '.[$(EXTRAS),fast]' --group test
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml scripts/install
-	@$(INSTALL) --editable '.[$(EXTRAS)]' --group test --group lint
+	@$(INSTALL) --editable '.[$(EXTRAS),fast]' --group test --group lint
 	@touch $@

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import anyio
 
@@ -29,7 +29,8 @@ from ._flow import (
 from ._models import RECOMMENDED_THRESHOLD, Failed, LivenessScore, Photo, PhotoSource
 from ._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint
 from ._protocol.request import Language, RequestSettings
-from ._transport import ConnectionPool, Timeouts
+from ._transport import ConnectionPool, Timeouts, warm_up
+from ._transport.fast import FastTransport
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -75,7 +76,8 @@ class LivenessClient:
         proxy: A proxy for all calls; by default as HTTPS_PROXY and NO_PROXY say.
         verify: An SSL context; True for the usual certificates, False for no verification.
         trust_env: Whether the environment's proxy and certificate variables count.
-        transport: Any other httpx transport instead of the connection pool; whoever made it closes it.
+        transport: `"fast"` for the engine of the extra `[fast]`, which takes less CPU a call but no SSL
+            context; or any other httpx transport, which whoever made it closes.
         hooks: Functions that are told of every event.
 
     Raises:
@@ -107,7 +109,7 @@ class LivenessClient:
         proxy: httpx.Proxy | str | None = None,
         verify: SSLContext | bool = True,
         trust_env: bool = True,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | Literal["fast"] | None = None,
         hooks: Iterable[Hook] = (),
     ) -> None:
         _check_over_zero(rate=rate, max_concurrency=max_concurrency)
@@ -125,9 +127,9 @@ class LivenessClient:
             wire=Wire(
                 credentials=_to_provider(credentials),
                 clock=ServiceClock(time.time),
-                transport=transport or ConnectionPool(proxy=proxy, verify=verify, trust_env=trust_env),
+                transport=_to_transport(transport, proxy=proxy, verify=verify, trust_env=trust_env),
             ),
-            is_transport_ours=transport is None,
+            is_transport_ours=transport is None or transport == "fast",
             scheduler=Scheduler(
                 pacer=Pacer(rate),
                 max_concurrency=max_concurrency,
@@ -173,6 +175,24 @@ class LivenessClient:
         """
         if self._is_owner:
             await self._engine.close(grace)
+
+    async def warm_up(self, connections: int) -> None:
+        """Open connections before the first calls need them, so that these do not wait for handshakes.
+
+        It sends nothing and is not billed. Behind a proxy, and with a transport that was given, it does
+        nothing.
+
+        Args:
+            connections: How many shall be open; more than `max_concurrency` are never used.
+
+        Raises:
+            NotSentError: The service cannot be reached.
+            ClientClosedError: The client is not open.
+        """
+        count = min(connections, self._engine.open_scheduler.max_concurrency)
+        options = self._options
+        url, seconds = options.request.endpoint.url, options.timeouts.connect
+        await warm_up(self._engine.wire.transport, url, count, seconds=seconds)
 
     def with_options(
         self,
@@ -305,6 +325,22 @@ class _Engine:
 
 def _find_endpoint() -> str:
     return os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
+
+
+def _to_transport(
+    transport: httpx.AsyncBaseTransport | Literal["fast"] | None,
+    *,
+    proxy: httpx.Proxy | str | None,
+    verify: SSLContext | bool,
+    trust_env: bool,
+) -> httpx.AsyncBaseTransport:
+    if transport is None:
+        return ConnectionPool(proxy=proxy, verify=verify, trust_env=trust_env)
+    if transport == "fast":
+        return FastTransport(proxy=proxy, verify=verify, trust_env=trust_env)
+    if isinstance(transport, str):
+        raise ConfigurationError(f"transport is 'fast' or an httpx transport, not {transport!r}")
+    return transport
 
 
 def _to_provider(credentials: Credential | CredentialProvider | None) -> CredentialProvider:

@@ -25,6 +25,7 @@ ROOMS = (
     "_models",
     "_events",
     "_protocol",
+    "_upload",
     "_transport",
     "_credentials",
     "_flow",
@@ -41,7 +42,7 @@ ENTRY = "__main__"
 SHARED_WITH_SANDBOX = ("_error_codes", "_errors", "_models", "_protocol.signing")
 MAX_LINES = 400
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "base"}
-EXTRAS = ("PIL", "uvicorn", "cyclopts", "rich", "cv2")
+EXTRAS = ("PIL", "uvicorn", "cyclopts", "rich", "cv2", "pyreqwest")
 
 MODULES = read_modules(Path(tencent_liveness_async.__file__).parent)
 every_module = pytest.mark.parametrize("module", MODULES, ids=str)
@@ -93,6 +94,12 @@ def _find_homeless_base64(module: Module) -> Iterator[str]:
     yield from _find_outside(module, "pybase64", "_protocol")
 
 
+def _find_homeless_engine(module: Module) -> Iterator[str]:
+    for used in _foreign(module, "pyreqwest"):
+        if module.name != "_transport.fast":
+            yield f"line {used.line}: {used.target} outside _transport.fast"
+
+
 def _find_shared_with_sandbox(module: Module) -> Iterator[str]:
     if module.room != "sandbox":
         return
@@ -133,7 +140,7 @@ def _find_local_imports(module: Module) -> Iterator[str]:
     if module.room in LEAVES:
         return
     for used in module.imports:
-        if used.is_local:
+        if used.is_local and not _is_extra_of_engine(module, used):
             yield f"line {used.line}: {used.target} is imported inside a function"
 
 
@@ -142,8 +149,14 @@ def _find_undeclared_dependencies(module: Module) -> Iterator[str]:
         return
     for used in module.imports:
         is_known = used.is_internal or used.is_type_only or used.top in sys.stdlib_module_names
+        is_known |= _is_extra_of_engine(module, used)
         if not is_known and used.top not in _bare_dependencies():
             yield f"line {used.line}: {used.top} is no dependency of the bare install"
+
+
+def _is_extra_of_engine(module: Module, used: Import) -> bool:
+    """The one extra that belongs to no leaf: the fast transport's, imported when one is made."""
+    return module.name == "_transport.fast" and used.is_local and used.top == "pyreqwest"
 
 
 def _internal(module: Module) -> Iterator[Import]:
@@ -211,6 +224,12 @@ def test_base64_library_has_one_home(module: Module) -> None:
 
 
 @every_module
+def test_fast_engine_has_one_home(module: Module) -> None:
+    """The pyreqwest package is imported only by the transport that is made of it."""
+    assert list(_find_homeless_engine(module)) == []
+
+
+@every_module
 def test_sandbox_shares_little_with_the_client(module: Module) -> None:
     """The emulator cannot be wrong together with the client: it shares errors, models and signing only."""
     assert list(_find_shared_with_sandbox(module)) == []
@@ -242,7 +261,7 @@ def test_only_the_command_line_prints(module: Module) -> None:
 
 @every_module
 def test_imports_are_at_the_top(module: Module) -> None:
-    """Only rooms that have extras import inside functions."""
+    """Only rooms that have extras import inside functions, and the fast transport its own."""
     assert list(_find_local_imports(module)) == []
 
 
@@ -280,6 +299,9 @@ def test_root_loads_no_extra(extra: str) -> None:
         (_find_homeless_limiter, "_client", "from aiolimiter import AsyncLimiter"),
         (_find_homeless_json, "_transport.pool", "import orjson"),
         (_find_homeless_base64, "jobs.ledger", "import pybase64"),
+        (_find_homeless_engine, "_transport.pool", "from pyreqwest.client import ClientBuilder"),
+        (_find_local_imports, "_transport.pool", "def open():\n    import pyreqwest"),
+        (_find_undeclared_dependencies, "_transport.fast", "import pyreqwest"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._protocol.body import build_body"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._protocol import body"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._client import LivenessClient"),
@@ -308,6 +330,9 @@ def test_broken_rule_is_found(find: Rule, name: str, source: str) -> None:
         (_find_upward_imports, "cli.score", "from .._client import LivenessClient"),
         (_find_homeless_http, "_client", "if TYPE_CHECKING:\n    import httpx"),
         (_find_homeless_http, "_transport.pool", "import httpx"),
+        (_find_homeless_engine, "_transport.fast", "def load():\n    import pyreqwest"),
+        (_find_local_imports, "_transport.fast", "def load():\n    from pyreqwest import client"),
+        (_find_undeclared_dependencies, "_transport.fast", "def load():\n    import pyreqwest"),
         (_find_homeless_http, "sandbox._transport", "import httpx"),
         (
             _find_shared_with_sandbox,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .exchange import Answer, Timeouts, exchange
+from .exchange import Answer, Timeouts, exchange, warm_up
 from .pool import DEFAULT_KEEPALIVE, ConnectionPool
 
-__all__ = ["DEFAULT_KEEPALIVE", "Answer", "ConnectionPool", "Timeouts", "exchange"]
+__all__ = ["DEFAULT_KEEPALIVE", "Answer", "ConnectionPool", "Timeouts", "exchange", "warm_up"]

@@ -51,6 +51,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._lost: Exception | None = None
         self._is_ended = False
         self._is_writable = True
+        self._is_encrypted = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
 
@@ -128,6 +129,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> AsyncioStream:
+        if self._is_encrypted:  # it was warmed up
+            return self
         try:
             transport = await self.loop.start_tls(
                 self._transport,
@@ -143,6 +146,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 raise httpcore.ConnectError(f"the TLS handshake failed: {_describe_tls(exc)}") from exc
             raise
         self._transport = cast("asyncio.Transport", transport)
+        self._is_encrypted = True
         return self
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's
@@ -187,6 +191,20 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, open_streams: OpenStreams) -> None:
         self.stream: AsyncioStream | None = None
         self._open_streams = open_streams
+        self._is_warm = False
+
+    async def warm_up(
+        self, host: str, port: int, *, ssl_context: ssl.SSLContext | None, seconds: float
+    ) -> None:
+        """Open the connection that the first request will use.
+
+        Raises:
+            httpcore.ConnectError: It cannot be opened; a `ConnectTimeout` if not in so many seconds.
+        """
+        stream = await self.connect_tcp(host, port, timeout=seconds)
+        if ssl_context is not None:
+            await stream.start_tls(ssl_context, host, seconds)
+        self._is_warm = True
 
     async def connect_tcp(
         self,
@@ -196,6 +214,9 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,  # noqa: ARG002 - not offered by the pool
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002 - the same
     ) -> AsyncioStream:
+        if self._is_warm:
+            self._is_warm = False
+            return cast("AsyncioStream", self.stream)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):

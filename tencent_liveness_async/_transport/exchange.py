@@ -16,7 +16,7 @@ from .._errors import (
     StaleConnectionError,
     TransportError,
 )
-from .pool import UNSENT, StaleConnection
+from .pool import UNSENT, ConnectionPool, StaleConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -128,6 +128,20 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
+
+
+async def warm_up(transport: httpx.AsyncBaseTransport, url: str, count: int, *, seconds: float) -> None:
+    """Open connections beforehand, if the transport is our pool.
+
+    Raises:
+        NotSentError: One could not be opened.
+    """
+    if not isinstance(transport, ConnectionPool):
+        return
+    try:
+        await transport.warm_up(url, count, seconds=seconds)
+    except httpx.TransportError as exc:
+        raise translate_error(exc) from exc
 
 
 def translate_error(exc: httpx.RequestError) -> LivenessError:

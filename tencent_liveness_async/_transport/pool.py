@@ -173,6 +173,32 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             extensions=response.extensions,
         )
 
+    async def warm_up(self, url: str, count: int, *, seconds: float) -> None:
+        """Open connections to `url` until `count` are idle; behind a proxy it does nothing.
+
+        Raises:
+            httpx.TransportError: One could not be opened, or not in so many seconds.
+        """
+        target = httpx.URL(url)
+        idle = self._idle.setdefault(_find_origin(target), deque())
+        await asyncio.gather(*(self._open_idle(target, seconds) for _ in range(count - len(idle))))
+
+    async def _open_idle(self, url: httpx.URL, seconds: float) -> None:
+        lane = await self._open_lane(url)
+        if lane.proxy is not None:
+            return
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            await lane.backend.warm_up(
+                url.host,
+                port,
+                ssl_context=self._ssl_context if url.scheme == "https" else None,
+                seconds=seconds,
+            )
+        except _HTTPCORE_ERRORS as exc:
+            raise _HTTPX_CLASSES[type(exc)](str(exc)) from exc
+        self._end(lane, is_whole=True)
+
     async def aclose(self) -> None:
         """Close every connection, those in use included, and wait until they are gone."""
         self._open_streams.is_closed = True
@@ -183,8 +209,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             await asyncio.sleep(0)
 
     async def _take_lane(self, url: httpx.URL) -> _Lane:
-        origin = (url.scheme, url.host, url.port)
-        idle = self._idle.setdefault(origin, deque())
+        idle = self._idle.setdefault(_find_origin(url), deque())
         self._close_expired(idle)
         while idle:
             lane = idle.pop()
@@ -193,7 +218,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 lane.received_before = stream.received if stream is not None else 0
                 return lane
             self._drop_lane(lane)
-        return await self._open_lane(url, origin)
+        return await self._open_lane(url)
 
     def _close_expired(self, idle: deque[_Lane]) -> None:
         """The longest idle stand at the left, so only those that go are looked at."""
@@ -201,7 +226,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         while idle and idle[0].idle_since < oldest:
             self._drop_lane(idle.popleft())
 
-    async def _open_lane(self, url: httpx.URL, origin: _Origin) -> _Lane:
+    async def _open_lane(self, url: httpx.URL) -> _Lane:
         backend = AsyncioBackend(self._open_streams)
         proxy = self._proxy
         if proxy is None and self._trust_env:
@@ -214,7 +239,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             connection = httpcore.AsyncHTTPConnection(
                 httpcore.URL(str(url)).origin, ssl_context=ssl_context, network_backend=backend
             )
-        return _Lane(origin, connection, backend, proxy)
+        return _Lane(_find_origin(url), connection, backend, proxy)
 
     def _open_proxied(
         self, proxy: httpx.Proxy, ssl_context: ssl.SSLContext | None, backend: AsyncioBackend
@@ -301,6 +326,10 @@ class _ResponseStream(httpx.AsyncByteStream):
             self._on_end(is_whole=False)
             raise
         self._on_end(is_whole=True)
+
+
+def _find_origin(url: httpx.URL) -> _Origin:
+    return url.scheme, url.host, url.port
 
 
 def _open_socks(

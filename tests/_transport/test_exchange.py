@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -12,19 +13,29 @@ from tencent_liveness_async._errors import (
     OutcomeUnknownError,
     StaleConnectionError,
 )
-from tencent_liveness_async._transport import Answer, ConnectionPool, Timeouts, exchange
+from tencent_liveness_async._transport import Answer, Timeouts, exchange
 from tencent_liveness_async._transport.exchange import translate_error
 from tencent_liveness_async._transport.pool import StaleConnection
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    MakeEngine = Callable[..., httpx.AsyncBaseTransport]
+
 
 async def send(
-    url: str, *, timeouts: Timeouts | None = None, limit: int = 1000, content: bytes = b'{"Url":"u"}'
+    make_engine: MakeEngine,
+    url: str,
+    *,
+    timeouts: Timeouts | None = None,
+    limit: int = 1000,
+    content: bytes = b'{"Url":"u"}',
 ) -> Answer:
-    """Send one request over a pool of its own."""
-    pool = ConnectionPool(trust_env=False)
+    """Send one request over an engine of its own."""
+    engine = make_engine(trust_env=False)
     try:
         return await exchange(
-            pool,
+            engine,
             url,
             headers=[("X-Test", "yes")],
             content=content,
@@ -32,31 +43,31 @@ async def send(
             max_response_bytes=limit,
         )
     finally:
-        await pool.aclose()
-        assert pool.open_connections == 0
+        await engine.aclose()
+        assert "0 in use" in repr(engine)
 
 
-async def test_an_answer_is_read_whole() -> None:
+async def test_an_answer_is_read_whole(make_engine: MakeEngine) -> None:
     """Status, Date and body come back; headers and body went out as given."""
     async with serving() as server:
-        answer = await send(server.url)
+        answer = await send(make_engine, server.url)
         assert answer == Answer(200, "Mon, 25 Feb 2019 16:44:25 GMT", b"{}")
         assert server.exchanges[0].body == b'{"Url":"u"}'
         assert b"x-test: yes" in server.exchanges[0].head.lower()
 
 
-async def test_a_long_answer_is_not_read_to_its_end() -> None:
+async def test_a_long_answer_is_not_read_to_its_end(make_engine: MakeEngine) -> None:
     """Reading stops at the limit, so that junk costs no memory."""
 
     async def script(exchange: Exchange) -> None:
         await exchange.answer(b"x" * 10_000_000)
 
     async with serving(script) as server:
-        answer = await send(server.url, limit=1000)
+        answer = await send(make_engine, server.url, limit=1000)
         assert 1000 < len(answer.content) < 1_000_000
 
 
-async def test_a_dripping_answer_ends_with_the_attempt() -> None:
+async def test_a_dripping_answer_ends_with_the_attempt(make_engine: MakeEngine) -> None:
     """The attempt's timeout bounds an answer that never stops coming."""
     stop = asyncio.Event()
 
@@ -68,32 +79,34 @@ async def test_a_dripping_answer_ends_with_the_attempt() -> None:
 
     async with serving(script) as server:
         with pytest.raises(OutcomeUnknownError, match=r"0\.05 s"):
-            await send(server.url, timeouts=Timeouts(attempt=0.05))
+            await send(make_engine, server.url, timeouts=Timeouts(attempt=0.05))
         stop.set()
 
 
-async def test_an_attempt_that_ends_in_the_handshake_was_not_sent() -> None:
+async def test_an_attempt_that_ends_in_the_handshake_was_not_sent(make_engine: MakeEngine) -> None:
     """When the attempt's time is over before the connection stands, nothing can be billed."""
     async with serving_raw(say_nothing) as address:
         with pytest.raises(NotSentError, match=r"0\.05 s"):
-            await send(f"https://{address}/", timeouts=Timeouts(attempt=0.05))
+            await send(make_engine, f"https://{address}/", timeouts=Timeouts(attempt=0.05))
 
 
-async def test_an_attempt_that_ends_in_the_upload_was_not_sent() -> None:
+async def test_an_attempt_that_ends_in_the_upload_was_not_sent(make_engine: MakeEngine) -> None:
     """When the attempt's time is over before the body has left, nothing can be billed."""
     async with serving_raw(say_nothing) as address:
         with pytest.raises(NotSentError):
-            await send(f"http://{address}/", timeouts=Timeouts(attempt=0.05), content=b"x" * 30_000_000)
+            await send(
+                make_engine, f"http://{address}/", timeouts=Timeouts(attempt=0.05), content=b"x" * 30_000_000
+            )
 
 
-async def test_nothing_listening_is_not_sent() -> None:
+async def test_nothing_listening_is_not_sent(make_engine: MakeEngine) -> None:
     """A refused connection is certainly not billed."""
     with pytest.raises(NotSentError) as caught:
-        await send(f"http://127.0.0.1:{find_closed_port()}/")
+        await send(make_engine, f"http://127.0.0.1:{find_closed_port()}/")
     assert caught.value.is_billed is False
 
 
-async def test_a_hang_up_after_the_request_may_be_billed() -> None:
+async def test_a_hang_up_after_the_request_may_be_billed(make_engine: MakeEngine) -> None:
     """A connection that ends after the request is an unknown outcome."""
 
     async def script(exchange: Exchange) -> None:
@@ -101,7 +114,7 @@ async def test_a_hang_up_after_the_request_may_be_billed() -> None:
 
     async with serving(script) as server:
         with pytest.raises(OutcomeUnknownError) as caught:
-            await send(server.url)
+            await send(make_engine, server.url)
     assert caught.value.is_billed is None
 
 

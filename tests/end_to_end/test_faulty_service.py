@@ -169,3 +169,14 @@ async def test_a_block_that_is_cancelled_from_outside_closes_everything(server: 
     assert client.statistics().in_flight == client.statistics().waiting == 0
     assert pools[0].open_connections == 0
     assert asyncio.all_tasks() == tasks
+
+
+async def test_a_client_can_be_warmed_up(server: SandboxServer) -> None:
+    """Connections are opened before the first call, never more than calls can be in flight."""
+    async with make_client(server) as client:
+        await client.warm_up(1000)
+        pool = cast("ConnectionPool", client._engine.wire.transport)
+        assert pool.open_connections == 128
+        await read_all(client, (f"https://photos.test/{number}" for number in range(500)))
+        assert pool.open_connections == 128
+    assert server.statistics().calls == 500

@@ -86,6 +86,11 @@ class ScriptedServer:
         for writer in self._writers:
             writer.close()
 
+    def drop_connections(self) -> None:
+        """End every connection without waiting for the other side, as TLS would."""
+        for writer in self._writers:
+            writer.transport.abort()
+
 
 async def _read_request(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int, number: int
@@ -113,8 +118,9 @@ async def serving(
         yield scripted
     finally:
         server.close()
-        scripted.close_connections()
-        await asyncio.sleep(0)
+        for _ in range(3):  # a connection that was just accepted is there a turn or two later
+            scripted.drop_connections()
+            await asyncio.sleep(0)
 
 
 Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
