@@ -155,12 +155,17 @@ class OutcomeStream:
         if run.task.cancelled():
             self._unfinished.append(run.photo)
             if not self._is_stopped:
-                self._fault = self._fault or ClientClosedError("the client was closed during the run")
+                self._end_with(ClientClosedError("the client was closed during the run"))
         elif fault := run.task.exception():
-            self._fault = self._fault or fault
+            self._end_with(fault)
         else:
             outcome = self._take_outcome(run)
         self._hand_out(index, outcome)
+
+    def _end_with(self, fault: BaseException) -> None:
+        """Raise `fault` after the outcomes under way; nothing more is taken in."""
+        self._fault = self._fault or fault
+        self._stop()
 
     def _take_outcome(self, run: PhotoRun) -> Outcome | None:
         """Return the outcome of a run, unless an account fault has left the photo to be scored again."""

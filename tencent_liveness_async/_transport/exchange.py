@@ -107,15 +107,22 @@ async def exchange(
 
 async def _send(transport: httpx.AsyncBaseTransport, request: httpx.Request, limit: int) -> Answer:
     response = await transport.handle_async_request(request)
-    content = bytearray()
     try:
-        async for chunk in response.aiter_raw():
-            content += chunk
-            if len(content) > limit:
-                break
+        content = await _read(response, limit)
     finally:
         await response.aclose()
-    return Answer(response.status_code, response.headers.get("date", ""), bytes(content))
+    return Answer(response.status_code, response.headers.get("date", ""), content)
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    if response.is_stream_consumed:  # a mock's answer is there at once
+        return response.content
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > limit:
+            break
+    return bytes(content)
 
 
 _NOT_SENT = (

@@ -373,3 +373,33 @@ def test_after_its_block_a_stream_is_at_its_end() -> None:
                 await anext(outcomes)
 
     run_virtual(scenario())
+
+
+@pytest.mark.parametrize("is_ordered", [False, True])
+def test_a_bug_in_every_run_ends_a_long_stream(is_ordered: bool) -> None:
+    """Runs that end without an outcome end the stream, however many photos are still to come."""
+
+    async def scenario() -> int:
+        calls = [FakeCall(str(number), prepare_error=ZeroDivisionError()) for number in range(500)]
+        start = CallFactory(make_scheduler(), calls)
+        with pytest.raises(ZeroDivisionError):
+            await read_all(make_stream(map(str, range(500)), start, is_ordered=is_ordered))
+        return len(start.started)
+
+    assert run_virtual(scenario()) < 20
+
+
+def test_closing_the_scheduler_ends_a_long_stream() -> None:
+    """A stream whose photos were all dropped by closing does not wait for room that nobody makes."""
+
+    async def scenario() -> None:
+        scheduler = make_scheduler(max_concurrency=1)
+        start = CallFactory(scheduler, [FakeCall("0", seconds=30)], deadline=600)
+        with pytest.raises(ClientClosedError):
+            async with make_stream(map(str, range(500)), start) as outcomes:
+                await asyncio.sleep(1)
+                await scheduler.aclose(grace=60)
+                async for _ in outcomes:
+                    pass
+
+    run_virtual(scenario())

@@ -118,6 +118,19 @@ async def test_a_hang_up_after_the_request_may_be_billed(make_engine: MakeEngine
     assert caught.value.is_billed is None
 
 
+async def test_a_mocks_answer_is_read() -> None:
+    """A transport may give an answer that is already whole, as httpx's MockTransport does."""
+    answer = await exchange(
+        httpx.MockTransport(lambda _: httpx.Response(200, content=b"{}", headers={"Date": "today"})),
+        "http://photos.test/",
+        headers=[],
+        content=b"{}",
+        timeouts=Timeouts(),
+        max_response_bytes=1000,
+    )
+    assert answer == Answer(200, "today", b"{}")
+
+
 def find_leaves(error_class: type[httpx.RequestError]) -> list[type[httpx.RequestError]]:
     """Return the classes of httpx's error tree below and including this one."""
     return [error_class, *(leaf for each in error_class.__subclasses__() for leaf in find_leaves(each))]

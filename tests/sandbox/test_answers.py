@@ -6,6 +6,8 @@ import uuid
 
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async import _error_codes as error_codes
 from tencent_liveness_async.sandbox._answers import (
     Throttle,

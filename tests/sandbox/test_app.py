@@ -10,6 +10,8 @@ import httpx
 import pytest
 from virtual_time import run_virtual
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox import (
     FaultRule,
     FaultScript,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox import FaultScript, SandboxApp, SandboxSettings, SandboxTransport
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox import SandboxApp, SandboxSettings
 from tencent_liveness_async.sandbox import _downloads as downloads
 from tencent_liveness_async.sandbox._answers import RefusalError

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async import sandbox
 
 IMPORT = """

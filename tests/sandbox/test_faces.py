@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+pytest.importorskip("PIL")
+
 from PIL import Image
 
 from tencent_liveness_async import _errors as errors

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async import _errors as errors
 from tencent_liveness_async.sandbox import FaultRule, FaultScript
 

@@ -4,6 +4,8 @@ from statistics import median
 
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async import _errors as errors
 from tencent_liveness_async.sandbox import Latency
 from tencent_liveness_async.sandbox._chance import draw

@@ -4,6 +4,10 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
+
+pytest.importorskip("PIL")
+pytest.importorskip("tencentcloud")
+
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile

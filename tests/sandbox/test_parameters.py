@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox._answers import RefusalError
 from tencent_liveness_async.sandbox._parameters import check_headers, parse_parameters
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox._answers import RefusalError
 from tencent_liveness_async.sandbox._pictures import MAX_ENCODED_SIZE, decode_base64, decode_picture
 

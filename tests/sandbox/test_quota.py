@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox._quota import FixedWindowQuota
 
 

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+import pytest
+
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox import invent_score
 
 

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+pytest.importorskip("PIL")
+pytest.importorskip("trustme")
+
 import trustme
 
 from tencent_liveness_async import _errors as errors

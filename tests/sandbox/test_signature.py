@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+pytest.importorskip("PIL")
+
 from tencent_liveness_async._protocol.signing import ALGORITHM, build_authorization, hash_payload, utc_date
 from tencent_liveness_async.sandbox import SANDBOX_SECRET_ID, SANDBOX_SECRET_KEY, SandboxSettings
 from tencent_liveness_async.sandbox._answers import RefusalError

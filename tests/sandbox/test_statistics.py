@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+pytest.importorskip("PIL")
+
 from tencent_liveness_async.sandbox import SandboxStatistics
 from tencent_liveness_async.sandbox._statistics import StatisticsBook
 
