@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = str | Path
 
-WARM_UP_SECONDS = 4.0
+WARM_UP_SECONDS = 2.5
 
 SECRET_ID = "AKIDbenchmark"  # made up, as the key is
 SECRET_KEY = "benchmark-key"

@@ -9,7 +9,7 @@ from .report import Report, pick, show
 from .stub import run_stub
 
 IN_FLIGHT = 64
-CALLS = 128
+CALLS = 96
 ROUNDS = 2
 LATENCY = 0.3
 """Longer than elsewhere, so that all 64 really are in flight at once."""

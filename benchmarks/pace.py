@@ -8,7 +8,7 @@ from .report import Report, pick
 from .stub import run_stub
 
 ROUNDS = 1
-RATES = {45: 10, 200: 4}
+RATES = {45: 8, 200: 3}
 """Calls per second, and for how many seconds."""
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 16
 ROUNDS = 2
-SECONDS = 4.0
+SECONDS = 2.5
 HEADS = ("p50", "p99.9", "of time p99.9", "max", "beats")
 COLUMNS = ("p50_ms", "p999_ms", "of_time_p999_ms", "max_ms", "beats")
 

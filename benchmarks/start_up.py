@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .report import Report, show
 
-RUNS = 11
+RUNS = 7
 COMMAND = str(Path(sys.executable).parent / "tencent-liveness")
 IMPORT = "import tencent_liveness_async"
 USE = "from tencent_liveness_async import LivenessClient"

@@ -45,7 +45,14 @@ async def measure_cpu(job: Job, target: Target) -> Figures:
         os._exit(0)
 
     async with find_peer(job.peer)(target, job.in_flight) as run:
-        await run(Load(job.paths, warm_up=2 * job.in_flight, seconds=job.seconds, end=end))
+        await run(
+            Load(
+                job.paths,
+                warm_up=job.in_flight if job.paths else 2 * job.in_flight,
+                seconds=job.seconds,
+                end=end,
+            )
+        )
     raise RuntimeError("the load ended before its measurement")
 
 
