@@ -138,7 +138,8 @@ class ScoreCall:
                 timestamp=wire.clock.timestamp(),
             ),
             content=self._body.content,
-            timeouts=replace(options.timeouts, attempt=seconds),
+            timeouts=options.timeouts,
+            seconds=seconds,
             max_response_bytes=MAX_RESPONSE_BYTES,
         )
         try:

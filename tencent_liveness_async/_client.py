@@ -29,8 +29,7 @@ from ._flow import (
 from ._models import RECOMMENDED_THRESHOLD, Failed, LivenessScore, Photo, PhotoSource
 from ._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint
 from ._protocol.request import Language, RequestSettings
-from ._transport import ConnectionPool, Timeouts, warm_up
-from ._transport.fast import FastTransport
+from ._transport import ConnectionPool, Timeouts, load_fast_connection, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -76,8 +75,8 @@ class LivenessClient:
         proxy: A proxy for all calls; by default as HTTPS_PROXY and NO_PROXY say.
         verify: An SSL context; True for the usual certificates, False for no verification.
         trust_env: Whether the environment's proxy and certificate variables count.
-        transport: `"fast"` for the engine of the extra `[fast]`, which takes less CPU a call but no SSL
-            context; or any other httpx transport, which whoever made it closes.
+        transport: `"fast"` for the HTTP parser of the extra `[fast]`, which takes less CPU a call; or any
+            other httpx transport, which whoever made it closes.
         hooks: Functions that are told of every event.
 
     Raises:
@@ -337,7 +336,8 @@ def _to_transport(
     if transport is None:
         return ConnectionPool(proxy=proxy, verify=verify, trust_env=trust_env)
     if transport == "fast":
-        return FastTransport(proxy=proxy, verify=verify, trust_env=trust_env)
+        fast = load_fast_connection()
+        return ConnectionPool(proxy=proxy, verify=verify, trust_env=trust_env, connection_class=fast)
     if isinstance(transport, str):
         raise ConfigurationError(f"transport is 'fast' or an httpx transport, not {transport!r}")
     return transport

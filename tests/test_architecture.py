@@ -42,7 +42,10 @@ ENTRY = "__main__"
 SHARED_WITH_SANDBOX = ("_error_codes", "_errors", "_models", "_protocol.signing")
 MAX_LINES = 400
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "base"}
-EXTRAS = ("PIL", "uvicorn", "cyclopts", "rich", "cv2", "pyreqwest")
+EXTRAS = ("PIL", "uvicorn", "cyclopts", "rich", "cv2", "httptools")
+
+FAST = "_transport.fast"
+"""The one module outside the leaves that needs an extra."""
 
 MODULES = read_modules(Path(tencent_liveness_async.__file__).parent)
 every_module = pytest.mark.parametrize("module", MODULES, ids=str)
@@ -94,10 +97,13 @@ def _find_homeless_base64(module: Module) -> Iterator[str]:
     yield from _find_outside(module, "pybase64", "_protocol")
 
 
-def _find_homeless_engine(module: Module) -> Iterator[str]:
-    for used in _foreign(module, "pyreqwest"):
-        if module.name != "_transport.fast":
-            yield f"line {used.line}: {used.target} outside _transport.fast"
+def _find_homeless_parser(module: Module) -> Iterator[str]:
+    for used in _foreign(module, "httptools"):
+        if module.name != FAST:
+            yield f"line {used.line}: {used.target} outside {FAST}"
+    for used in _internal(module):
+        if used.reaches(FAST) and not used.is_local and not used.is_type_only:
+            yield f"line {used.line}: {FAST} is imported where its extra may be missing"
 
 
 def _find_shared_with_sandbox(module: Module) -> Iterator[str]:
@@ -140,7 +146,7 @@ def _find_local_imports(module: Module) -> Iterator[str]:
     if module.room in LEAVES:
         return
     for used in module.imports:
-        if used.is_local and not _is_extra_of_engine(module, used):
+        if used.is_local and not used.reaches(FAST):
             yield f"line {used.line}: {used.target} is imported inside a function"
 
 
@@ -149,14 +155,9 @@ def _find_undeclared_dependencies(module: Module) -> Iterator[str]:
         return
     for used in module.imports:
         is_known = used.is_internal or used.is_type_only or used.top in sys.stdlib_module_names
-        is_known |= _is_extra_of_engine(module, used)
+        is_known |= module.name == FAST and used.top == "httptools"
         if not is_known and used.top not in _bare_dependencies():
             yield f"line {used.line}: {used.top} is no dependency of the bare install"
-
-
-def _is_extra_of_engine(module: Module, used: Import) -> bool:
-    """The one extra that belongs to no leaf: the fast transport's, imported when one is made."""
-    return module.name == "_transport.fast" and used.is_local and used.top == "pyreqwest"
 
 
 def _internal(module: Module) -> Iterator[Import]:
@@ -224,9 +225,9 @@ def test_base64_library_has_one_home(module: Module) -> None:
 
 
 @every_module
-def test_fast_engine_has_one_home(module: Module) -> None:
-    """The pyreqwest package is imported only by the transport that is made of it."""
-    assert list(_find_homeless_engine(module)) == []
+def test_parser_of_the_fast_extra_has_one_home(module: Module) -> None:
+    """The httptools package is imported only by the connections made of it, which load when asked for."""
+    assert list(_find_homeless_parser(module)) == []
 
 
 @every_module
@@ -261,7 +262,7 @@ def test_only_the_command_line_prints(module: Module) -> None:
 
 @every_module
 def test_imports_are_at_the_top(module: Module) -> None:
-    """Only rooms that have extras import inside functions, and the fast transport its own."""
+    """Only what needs an extra is imported inside functions."""
     assert list(_find_local_imports(module)) == []
 
 
@@ -299,9 +300,10 @@ def test_root_loads_no_extra(extra: str) -> None:
         (_find_homeless_limiter, "_client", "from aiolimiter import AsyncLimiter"),
         (_find_homeless_json, "_transport.pool", "import orjson"),
         (_find_homeless_base64, "jobs.ledger", "import pybase64"),
-        (_find_homeless_engine, "_transport.pool", "from pyreqwest.client import ClientBuilder"),
-        (_find_local_imports, "_transport.pool", "def open():\n    import pyreqwest"),
-        (_find_undeclared_dependencies, "_transport.fast", "import pyreqwest"),
+        (_find_homeless_parser, "_transport.pool", "from httptools import HttpResponseParser"),
+        (_find_homeless_parser, "_client", "from ._transport.fast import FastConnection"),
+        (_find_local_imports, "_transport.pool", "def open():\n    import httptools"),
+        (_find_undeclared_dependencies, "_transport.pool", "import httptools"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._protocol.body import build_body"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._protocol import body"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._client import LivenessClient"),
@@ -330,9 +332,10 @@ def test_broken_rule_is_found(find: Rule, name: str, source: str) -> None:
         (_find_upward_imports, "cli.score", "from .._client import LivenessClient"),
         (_find_homeless_http, "_client", "if TYPE_CHECKING:\n    import httpx"),
         (_find_homeless_http, "_transport.pool", "import httpx"),
-        (_find_homeless_engine, "_transport.fast", "def load():\n    import pyreqwest"),
-        (_find_local_imports, "_transport.fast", "def load():\n    from pyreqwest import client"),
-        (_find_undeclared_dependencies, "_transport.fast", "def load():\n    import pyreqwest"),
+        (_find_homeless_parser, "_transport.fast", "import httptools"),
+        (_find_homeless_parser, "_transport", "def load():\n    from ._transport.fast import FastConnection"),
+        (_find_local_imports, "_transport", "def load():\n    from ._transport.fast import FastConnection"),
+        (_find_undeclared_dependencies, "_transport.fast", "import httptools"),
         (_find_homeless_http, "sandbox._transport", "import httpx"),
         (
             _find_shared_with_sandbox,

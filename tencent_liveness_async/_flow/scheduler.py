@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from .._errors import (
     ClientClosedError,
@@ -24,7 +24,6 @@ from .retry import THROTTLE_WINDOW, RetryPolicy, RetryState
 from .statistics import Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from random import Random
 
     from .pacer import Pacer
@@ -34,6 +33,9 @@ THROTTLE_HOLD = 0.25
 MIN_ATTEMPT_SECONDS = 0.5
 """An attempt is not begun with less time left, or less than half of the whole: the service takes 0.2 to 1 s,
 and an answer that comes too late is paid for."""
+
+_Phase: TypeAlias = Literal["queue", "rate", "attempt"]
+"""What a photo's time goes to: its turn and its body, the pace, its attempts."""
 
 
 class Call(Protocol):
@@ -165,9 +167,10 @@ class PhotoRun:
         self._is_abandoned = False
         self._attempts = 0
         self._maybe_billed = 0
-        self._queue_seconds = 0.0
-        self._rate_seconds = 0.0
-        self._attempt_seconds = 0.0
+        self._phase: _Phase = "queue"
+        self._phase_began = self._now()
+        self._seconds: dict[_Phase, float] = {"queue": 0.0, "rate": 0.0, "attempt": 0.0}
+        self._waiting = asyncio.timeout_at(self._expires_at)
         self.task = asyncio.get_running_loop().create_task(self._run(), name=f"score {self.photo.name}")
 
     def abandon(self) -> None:
@@ -191,17 +194,24 @@ class PhotoRun:
         return outcome
 
     async def _reach_outcome(self) -> Outcome:
+        """Reach the outcome, all waiting included, with one timer for the deadline of all of it."""
         try:
-            await self._wait_for(self._scheduler.slots.acquire())
+            async with self._waiting:
+                return await self._score_in_slot()
         except LivenessError as exc:
             return self._fail(exc)
+        except TimeoutError as exc:
+            if not self._waiting.expired():  # a time-out of the call's own, not of the deadline
+                raise
+            return self._fail(self._deadline_error(), self._error or exc)
+
+    async def _score_in_slot(self) -> Outcome:
+        await self._scheduler.slots.acquire()
         try:
-            await self._wait_for(self._call.prepare())
+            await self._call.prepare()
             return self._succeed(await self._attempt_until_done())
-        except LivenessError as exc:
-            return self._fail(exc)
         except asyncio.CancelledError:
-            if self._error is None:
+            if self._error is None or self._waiting.expired():
                 raise
             self.is_cut_short = True
             return self._fail(self._error)  # what was tried may be billed, so it is an outcome
@@ -211,52 +221,64 @@ class PhotoRun:
 
     async def _attempt_until_done(self) -> LivenessScore:
         while True:
-            await self._wait_for(self._call.authenticate())
-            await self._wait_for(self._scheduler.pacer.wait_permit(), is_pace=True)
+            self._enter("queue")
+            await self._call.authenticate()
+            self._enter("rate")
+            await self._scheduler.pacer.wait_permit()
             try:
                 return await self._attempt()
             except LivenessError as exc:
                 self._error = exc
                 wait = self._plan_retry(exc)
-            await self._wait_for(asyncio.sleep(wait), is_pace=True)
+            await asyncio.sleep(wait)
 
     async def _attempt(self) -> LivenessScore:
         left = self._expires_at - self._now()
         if left < min(MIN_ATTEMPT_SECONDS, self._deadline / 2):
             raise self._deadline_error() from self._error
-        began = self._begin_attempt()
+        self._begin_attempt()
         try:
             score = await self._call.send(min(self._scheduler.attempt_timeout, left))
         except LivenessError as exc:
-            self._end_attempt(began, exc)
+            self._end_attempt(exc)
             raise
         except asyncio.CancelledError as exc:  # the grace period of closing is over, or the loop ends
             self._is_abandoned = True
             error = OutcomeUnknownError("the attempt was cut off while it was under way")
-            self._end_attempt(began, error)
+            self._end_attempt(error)
             raise error from exc
         except BaseException as exc:  # a fault of a transport or of this package, raised to whoever asked
-            self._end_attempt(began, OutcomeUnknownError(f"the attempt ended in {type(exc).__name__}"))
+            self._end_attempt(OutcomeUnknownError(f"the attempt ended in {type(exc).__name__}"))
             raise
-        self._end_attempt(began, None)
+        self._end_attempt(None)
         return score
 
-    def _begin_attempt(self) -> float:
+    def _begin_attempt(self) -> None:
+        self._waiting.reschedule(None)  # the attempt has timeouts of its own
+        self._enter("attempt")
         self._attempts += 1
         self._scheduler.hooks.emit(AttemptStarted(self.photo, self._attempts))
         self._is_sending = True
         self._scheduler.counters["waiting"] -= 1
         self._scheduler.counters["in_flight"] += 1
-        return self._now()
 
-    def _end_attempt(self, began: float, error: LivenessError | None) -> None:
-        seconds = self._now() - began
+    def _end_attempt(self, error: LivenessError | None) -> None:
+        seconds = self._enter("rate")
         self._is_sending = False
         self._scheduler.counters["in_flight"] -= 1
         self._scheduler.counters["waiting"] += 1
-        self._attempt_seconds += seconds
         self._count_attempt(error)
         self._scheduler.hooks.emit(AttemptEnded(self.photo, self._attempts, error, seconds))
+        if error is not None:
+            self._waiting.reschedule(self._expires_at)
+
+    def _enter(self, phase: _Phase) -> float:
+        """Begin a phase, and return the seconds that the one before has taken."""
+        now = self._now()
+        seconds = now - self._phase_began
+        self._seconds[self._phase] += seconds
+        self._phase, self._phase_began = phase, now
+        return seconds
 
     def _count_attempt(self, error: LivenessError | None) -> None:
         counters = self._scheduler.counters
@@ -281,23 +303,6 @@ class PhotoRun:
         self._scheduler.hooks.emit(RetryScheduled(self.photo, error, wait))
         return wait
 
-    async def _wait_for(self, waiting: Awaitable[object], *, is_pace: bool = False) -> None:
-        """Wait no longer than the deadline, and note what the time went to: the pace, or the queue."""
-        began = self._now()
-        try:
-            async with asyncio.timeout_at(self._expires_at):
-                await waiting
-        except TimeoutError as exc:
-            if self._now() < self._expires_at:  # a time-out of the call's own, not of the deadline
-                raise
-            raise self._deadline_error() from (self._error or exc)
-        finally:
-            seconds = self._now() - began
-            if is_pace:
-                self._rate_seconds += seconds
-            else:
-                self._queue_seconds += seconds
-
     def _deadline_error(self) -> DeadlineExceededError:
         tried = "it was not sent"
         if self._error is not None:
@@ -313,11 +318,13 @@ class PhotoRun:
     def _succeed(self, score: LivenessScore) -> Scored:
         return Scored(self.photo, score, self._attempts, self._maybe_billed, self._timings())
 
-    def _fail(self, error: LivenessError) -> Failed:
+    def _fail(self, error: LivenessError, cause: BaseException | None = None) -> Failed:
+        error.__cause__ = cause or error.__cause__
         return Failed(self.photo, error, self._attempts, self._maybe_billed, self._timings())
 
     def _timings(self) -> Timings:
-        return Timings(self._queue_seconds, self._rate_seconds, self._attempt_seconds)
+        self._enter("queue")
+        return Timings(**self._seconds)
 
 
 def _is_cancelled() -> bool:

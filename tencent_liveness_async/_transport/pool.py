@@ -13,9 +13,8 @@ import os
 import ssl
 import time
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
 import httpcore
@@ -23,6 +22,7 @@ import httpx
 
 from .._errors import ConfigurationError
 from .backend import AsyncioBackend, OpenStreams
+from .lane import Connection, ConnectionClass, Lane, Origin, WatchedBody
 from .proxies import find_environment_proxy, make_proxy
 
 if TYPE_CHECKING:
@@ -34,65 +34,12 @@ DEFAULT_KEEPALIVE = 50.0
 DEFAULT_STALE_WITHIN = 0.2
 """Seconds; the service takes 0.2 to 1 s for an answer."""
 
-_Connection: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
-_Origin: TypeAlias = tuple[str, str, int | None]
-
 UNSENT = "tencent_liveness.unsent"
 """The request's extension that is set if the request ended before all of it had left this process."""
 
 
 class StaleConnection(httpx.RemoteProtocolError):
     """A reused connection was closed before any byte of an answer."""
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """One connection, used by one request at a time."""
-
-    origin: _Origin
-    connection: _Connection
-    backend: AsyncioBackend
-    proxy: httpx.Proxy | None
-    idle_since: float = 0.0
-    received_before: int = 0
-
-    def is_alive(self) -> bool:
-        """Whether it can take a request: open, idle, and of this event loop."""
-        stream = self.backend.stream
-        return (
-            stream is not None
-            and not stream.get_extra_info("is_readable")
-            and stream.loop is asyncio.get_running_loop()
-        )
-
-    def is_stale(self, body: _WatchedBody, *, within: float) -> bool:
-        """Whether its end so soon after `body` means that it was closed while it was idle."""
-        stream = self.backend.stream
-        return (
-            stream is not None
-            and 0 < self.received_before == stream.received
-            and time.monotonic() - body.sent_at < within
-        )
-
-    def has_sent(self, body: _WatchedBody) -> bool:
-        """Whether all of the request may have left this process."""
-        stream = self.backend.stream
-        return body.is_sent and not (stream is not None and stream.has_unsent)
-
-
-class _WatchedBody(httpx.AsyncByteStream):
-    """A request's body that knows when httpcore has written all of it."""
-
-    def __init__(self, body: httpx.AsyncByteStream) -> None:
-        self._body = body
-        self.is_sent = False
-        self.sent_at = 0.0
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._body:
-            yield chunk
-        self.is_sent = True
-        self.sent_at = time.monotonic()
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
@@ -109,6 +56,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             would send requests into connections it has closed.
         stale_within: Seconds after a request within which the end of a reused connection means that it had
             been closed before and the request was not seen. Higher pays more calls twice.
+        connection_class: What speaks HTTP/1.1 on each connection, if there is no proxy.
 
     Raises:
         ConfigurationError: The proxy is not one.
@@ -122,14 +70,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         trust_env: bool = True,
         keepalive: float = DEFAULT_KEEPALIVE,
         stale_within: float = DEFAULT_STALE_WITHIN,
+        connection_class: ConnectionClass = httpcore.AsyncHTTPConnection,
     ) -> None:
         self._proxy = None if proxy is None else make_proxy(proxy)
         self._verify = verify
         self._trust_env = trust_env
         self._keepalive = keepalive
         self._stale_within = stale_within
-        self._idle: dict[_Origin, deque[_Lane]] = {}
-        self._in_use: set[_Lane] = set()
+        self._connection_class = connection_class
+        self._idle: dict[Origin, deque[Lane]] = {}
+        self._in_use: set[Lane] = set()
         self._open_streams = OpenStreams()
         self._ssl_context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
         self._ssl_lock = asyncio.Lock()
@@ -153,7 +103,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 if a reused connection turned out to be closed.
             ConfigurationError: The proxy or the certificates named by the environment cannot be used.
         """
-        body = _WatchedBody(cast("httpx.AsyncByteStream", request.stream))
+        body = WatchedBody(cast("httpx.AsyncByteStream", request.stream))
         request.extensions[UNSENT] = True
         lane = await self._take_lane(request.url)
         self._in_use.add(lane)
@@ -208,7 +158,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         while self._open_streams:  # noqa: ASYNC110 - they are gone after a turn or two of the loop
             await asyncio.sleep(0)
 
-    async def _take_lane(self, url: httpx.URL) -> _Lane:
+    async def _take_lane(self, url: httpx.URL) -> Lane:
         idle = self._idle.setdefault(_find_origin(url), deque())
         self._close_expired(idle)
         while idle:
@@ -220,26 +170,26 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._drop_lane(lane)
         return await self._open_lane(url)
 
-    def _close_expired(self, idle: deque[_Lane]) -> None:
+    def _close_expired(self, idle: deque[Lane]) -> None:
         """The longest idle stand at the left, so only those that go are looked at."""
         oldest = time.monotonic() - self._keepalive
         while idle and idle[0].idle_since < oldest:
             self._drop_lane(idle.popleft())
 
-    async def _open_lane(self, url: httpx.URL) -> _Lane:
+    async def _open_lane(self, url: httpx.URL) -> Lane:
         backend = AsyncioBackend(self._open_streams)
         proxy = self._proxy
         if proxy is None and self._trust_env:
             proxy = find_environment_proxy(url)
         ssl_context = await self._load_ssl_context() if url.scheme == "https" else None
-        connection: _Connection
+        connection: Connection
         if proxy is not None:
             connection = self._open_proxied(proxy, ssl_context, backend)
         else:
-            connection = httpcore.AsyncHTTPConnection(
+            connection = self._connection_class(
                 httpcore.URL(str(url)).origin, ssl_context=ssl_context, network_backend=backend
             )
-        return _Lane(_find_origin(url), connection, backend, proxy)
+        return Lane(_find_origin(url), connection, backend, proxy)
 
     def _open_proxied(
         self, proxy: httpx.Proxy, ssl_context: ssl.SSLContext | None, backend: AsyncioBackend
@@ -274,17 +224,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 f"{os.environ.get('SSL_CERT_FILE')!r} and {os.environ.get('SSL_CERT_DIR')!r}: {exc}"
             ) from exc
 
-    def _drop_lane(self, lane: _Lane) -> None:
+    def _drop_lane(self, lane: Lane) -> None:
         self._in_use.discard(lane)
         if lane.backend.stream is not None:
             lane.backend.stream.abort()
 
-    def _drop_idle(self, origin: _Origin) -> None:
+    def _drop_idle(self, origin: Origin) -> None:
         idle = self._idle.setdefault(origin, deque())
         while idle:
             self._drop_lane(idle.pop())
 
-    def _end(self, lane: _Lane, *, is_whole: bool) -> None:
+    def _end(self, lane: Lane, *, is_whole: bool) -> None:
         """Take back a lane whose answer has ended; only one that was read to its end is used again."""
         if not is_whole or not lane.is_alive() or self._open_streams.is_closed:
             self._drop_lane(lane)
@@ -293,7 +243,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         lane.idle_since = time.monotonic()
         self._idle.setdefault(lane.origin, deque()).append(lane)
 
-    def _translate(self, exc: Exception, lane: _Lane, body: _WatchedBody) -> httpx.TransportError:
+    def _translate(self, exc: Exception, lane: Lane, body: WatchedBody) -> httpx.TransportError:
         """Say by the error's class how far the request came; httpcore calls a failed write a failed read."""
         error_class = _HTTPX_CLASSES[type(exc)]
         text = f"through the proxy {lane.proxy.url.netloc.decode()}: {exc}" if lane.proxy else str(exc)
@@ -328,7 +278,7 @@ class _ResponseStream(httpx.AsyncByteStream):
         self._on_end(is_whole=True)
 
 
-def _find_origin(url: httpx.URL) -> _Origin:
+def _find_origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port
 
 
@@ -352,7 +302,7 @@ def _open_socks(
         ) from exc
 
 
-def _to_httpcore(request: httpx.Request, body: _WatchedBody) -> httpcore.Request:
+def _to_httpcore(request: httpx.Request, body: WatchedBody) -> httpcore.Request:
     return httpcore.Request(
         method=request.method,
         url=httpcore.URL(

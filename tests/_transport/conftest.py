@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tencent_liveness_async._transport import ConnectionPool
-from tencent_liveness_async._transport.fast import FastTransport
+from tencent_liveness_async._transport import ConnectionPool, load_fast_connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,13 +28,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
 
 
-@pytest.fixture(params=["pool", "fast"])
+@pytest.fixture(params=["httpcore", "fast"])
 def make_engine(request: pytest.FixtureRequest) -> Callable[..., httpx.AsyncBaseTransport]:
-    """Return the class of each engine; both take the same settings and keep the same rules."""
-    if request.param == "pool":
+    """Return what makes the pool with each kind of connection; one set of rules for all."""
+    if request.param == "httpcore":
         return ConnectionPool
-    pytest.importorskip("pyreqwest")
-    return FastTransport
+    pytest.importorskip("httptools")
+    return partial(ConnectionPool, connection_class=load_fast_connection())
 
 
 @pytest.fixture

@@ -134,6 +134,92 @@ async def test_what_the_server_says_it_will_close_is_not_used_again(engine: http
         assert server.connections == 2
 
 
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", b"{}"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    ],
+    ids=["after an interim answer", "in chunks", "without a body"],
+)
+async def test_an_answer_of_any_framing_is_read(
+    engine: httpx.AsyncBaseTransport, raw: bytes, body: bytes
+) -> None:
+    """Whichever way an answer tells its end, it is read whole and its connection is used again."""
+
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(raw)
+
+    async with serving(script) as server:
+        for _ in range(2):
+            assert (await post(engine, server.url)).content == body
+        assert server.connections == 1
+
+
+async def test_an_answer_may_last_until_the_connection_ends(engine: httpx.AsyncBaseTransport) -> None:
+    """An answer that names no length ends with its connection."""
+
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(b"HTTP/1.1 200 OK\r\n\r\n{}")
+        await exchange.writer.drain()
+        exchange.close()
+
+    async with serving(script) as server:
+        for _ in range(2):
+            assert (await post(engine, server.url)).content == b"{}"
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"junk\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-Junk: %b\r\n" % (b"x" * 300_000) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\njunk\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: junk\r\nConnection: upgrade\r\n\r\njunk",
+    ],
+    ids=["no answer", "long headers", "wrong chunks", "another protocol"],
+)
+async def test_an_answer_that_is_not_http_is_a_protocol_error(
+    engine: httpx.AsyncBaseTransport, raw: bytes
+) -> None:
+    """What cannot be an answer is an error at once, and its connection is not used again."""
+
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(raw if exchange.connection == 0 else b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with serving(script) as server:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await post(engine, server.url)
+        assert (await post(engine, server.url)).status_code == 204
+
+
+async def test_an_answer_during_the_upload_is_read(engine: httpx.AsyncBaseTransport) -> None:
+    """A gateway that refuses a body and hangs up has answered nevertheless."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\n{}")
+        writer.write_eof()
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    async with serving_raw(refuse) as address:
+        assert (await post(engine, f"http://{address}/", b"x" * 3_000_000)).status_code == 413
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\0b"])
+async def test_a_header_cannot_bring_another(engine: httpx.AsyncBaseTransport, value: str) -> None:
+    """A header with a line break in it, as a bad token would be, is refused before anything is sent."""
+    async with serving() as server:
+        request = httpx.Request("POST", server.url, content=b"{}", headers={"X-Token": value})
+        with pytest.raises(httpx.LocalProtocolError):
+            await engine.handle_async_request(request)
+        assert server.exchanges == []
+
+
 async def test_redirects_are_not_followed(engine: httpx.AsyncBaseTransport) -> None:
     """A redirect is an answer like any other."""
 

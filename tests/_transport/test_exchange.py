@@ -28,6 +28,7 @@ async def send(
     url: str,
     *,
     timeouts: Timeouts | None = None,
+    seconds: float = 15.0,
     limit: int = 1000,
     content: bytes = b'{"Url":"u"}',
 ) -> Answer:
@@ -37,9 +38,10 @@ async def send(
         return await exchange(
             engine,
             url,
-            headers=[("X-Test", "yes")],
+            headers=[("Host", "photos.test"), ("Content-Length", str(len(content))), ("X-Test", "yes")],
             content=content,
             timeouts=timeouts or Timeouts(),
+            seconds=seconds,
             max_response_bytes=limit,
         )
     finally:
@@ -79,7 +81,7 @@ async def test_a_dripping_answer_ends_with_the_attempt(make_engine: MakeEngine) 
 
     async with serving(script) as server:
         with pytest.raises(OutcomeUnknownError, match=r"0\.05 s"):
-            await send(make_engine, server.url, timeouts=Timeouts(attempt=0.05))
+            await send(make_engine, server.url, seconds=0.05)
         stop.set()
 
 
@@ -87,16 +89,14 @@ async def test_an_attempt_that_ends_in_the_handshake_was_not_sent(make_engine: M
     """When the attempt's time is over before the connection stands, nothing can be billed."""
     async with serving_raw(say_nothing) as address:
         with pytest.raises(NotSentError, match=r"0\.05 s"):
-            await send(make_engine, f"https://{address}/", timeouts=Timeouts(attempt=0.05))
+            await send(make_engine, f"https://{address}/", seconds=0.05)
 
 
 async def test_an_attempt_that_ends_in_the_upload_was_not_sent(make_engine: MakeEngine) -> None:
     """When the attempt's time is over before the body has left, nothing can be billed."""
     async with serving_raw(say_nothing) as address:
         with pytest.raises(NotSentError):
-            await send(
-                make_engine, f"http://{address}/", timeouts=Timeouts(attempt=0.05), content=b"x" * 30_000_000
-            )
+            await send(make_engine, f"http://{address}/", seconds=0.05, content=b"x" * 30_000_000)
 
 
 async def test_nothing_listening_is_not_sent(make_engine: MakeEngine) -> None:
@@ -126,6 +126,7 @@ async def test_a_mocks_answer_is_read() -> None:
         headers=[],
         content=b"{}",
         timeouts=Timeouts(),
+        seconds=15.0,
         max_response_bytes=1000,
     )
     assert answer == Answer(200, "today", b"{}")

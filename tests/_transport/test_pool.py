@@ -13,22 +13,22 @@ from scripted_server import (
 )
 
 from tencent_liveness_async._errors import ConfigurationError
-from tencent_liveness_async._transport import ConnectionPool
 from tencent_liveness_async._transport.pool import StaleConnection
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import trustme
 
+    from tencent_liveness_async._transport import ConnectionPool
+
+    MakePool = Callable[..., ConnectionPool]
+
 
 @pytest.fixture
-async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ConnectionPool]:
+async def pool(make_engine: MakePool) -> AsyncIterator[ConnectionPool]:
     """Return a pool that is closed after the test, and must be empty then."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    pool = ConnectionPool()
+    pool = make_engine()
     yield pool
     await pool.aclose()
     assert pool.open_connections == 0
@@ -55,9 +55,9 @@ async def test_the_last_used_connection_is_taken_first(pool: ConnectionPool) -> 
         assert len({each.connection for each in server.exchanges}) == 1
 
 
-async def test_an_expired_connection_is_closed_and_not_used() -> None:
+async def test_an_expired_connection_is_closed_and_not_used(make_engine: MakePool) -> None:
     """A connection that was idle for longer than the keep-alive is replaced."""
-    pool = ConnectionPool(keepalive=-1.0)
+    pool = make_engine(keepalive=-1.0)
     async with serving() as server:
         await post(pool, server.url)
         await post(pool, server.url)
@@ -101,9 +101,9 @@ async def test_one_stale_connection_clears_out_the_idle_ones(pool: ConnectionPoo
         assert (await post(pool, server.url)).status_code == 200
 
 
-async def test_a_connection_that_ends_late_is_not_stale() -> None:
+async def test_a_connection_that_ends_late_is_not_stale(make_engine: MakePool) -> None:
     """A reused connection that ends after the time for an answer has most likely seen the request."""
-    pool = ConnectionPool(stale_within=0.0)
+    pool = make_engine(stale_within=0.0)
 
     async def script(exchange: Exchange) -> None:
         if exchange.number == 0:
@@ -119,11 +119,13 @@ async def test_a_connection_that_ends_late_is_not_stale() -> None:
     await pool.aclose()
 
 
-async def test_https_with_a_given_context(ca: trustme.CA, server_context: ssl.SSLContext) -> None:
+async def test_https_with_a_given_context(
+    make_engine: MakePool, ca: trustme.CA, server_context: ssl.SSLContext
+) -> None:
     """An SSL context given as `verify` is used; a large body passes both ways."""
     context = ssl.create_default_context()
     ca.configure_trust(context)
-    pool = ConnectionPool(verify=context, trust_env=False)
+    pool = make_engine(verify=context, trust_env=False)
 
     async def script(exchange: Exchange) -> None:
         await exchange.answer(exchange.body)
@@ -136,9 +138,9 @@ async def test_https_with_a_given_context(ca: trustme.CA, server_context: ssl.SS
         assert pool.open_connections == 0
 
 
-async def test_a_socks_proxy_without_its_package_says_what_to_install() -> None:
+async def test_a_socks_proxy_without_its_package_says_what_to_install(make_engine: MakePool) -> None:
     """A SOCKS proxy needs a package that is not installed by default."""
-    pool = ConnectionPool(proxy="socks5://127.0.0.1:1")
+    pool = make_engine(proxy="socks5://127.0.0.1:1")
     with pytest.raises(ConfigurationError, match="socksio"):
         await post(pool, "https://127.0.0.1:2/")
     await pool.aclose()
@@ -154,11 +156,13 @@ async def test_warmed_up_connections_are_used(pool: ConnectionPool) -> None:
         assert server.connections == 8
 
 
-async def test_warming_up_includes_tls(ca: trustme.CA, server_context: ssl.SSLContext) -> None:
+async def test_warming_up_includes_tls(
+    make_engine: MakePool, ca: trustme.CA, server_context: ssl.SSLContext
+) -> None:
     """A warmed up https connection is ready for the first byte of a request."""
     context = ssl.create_default_context()
     ca.configure_trust(context)
-    pool = ConnectionPool(verify=context, trust_env=False)
+    pool = make_engine(verify=context, trust_env=False)
     async with serving(ssl_context=server_context) as server:
         await pool.warm_up(server.url, 2, seconds=5)
         for _ in range(3):
@@ -173,8 +177,8 @@ async def test_warming_up_says_if_nobody_listens(pool: ConnectionPool) -> None:
         await pool.warm_up(f"http://127.0.0.1:{find_closed_port()}/", 2, seconds=5)
 
 
-async def test_warming_up_behind_a_proxy_does_nothing() -> None:
+async def test_warming_up_behind_a_proxy_does_nothing(make_engine: MakePool) -> None:
     """Connections behind a proxy are opened by the requests that need them."""
-    pool = ConnectionPool(proxy=f"http://127.0.0.1:{find_closed_port()}")
+    pool = make_engine(proxy=f"http://127.0.0.1:{find_closed_port()}")
     await pool.warm_up("https://photos.test/", 2, seconds=5)
     assert repr(pool) == "<ConnectionPool: 0 in use, 0 idle>"
