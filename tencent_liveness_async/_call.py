@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from ._errors import AuthenticationError, ConfigurationError
 from ._protocol.body import RequestBody, build_image_body, build_url_body
 from ._protocol.limits import check_photo, check_url
 from ._protocol.request import RequestSettings, build_headers
 from ._protocol.response import MAX_RESPONSE_BYTES, parse_response
 from ._transport import Timeouts, exchange
-from ._upload import PhotoBody, PhotoBytes, PhotoFile
+from ._upload import PhotoBody, PhotoBytes, PhotoContent, Uploads
 
 if TYPE_CHECKING:
     import httpx
@@ -80,11 +78,13 @@ class Wire:
         credentials: Asked for the credential before each attempt.
         clock: Gives the timestamp of each attempt.
         transport: Carries the requests.
+        uploads: What the large photos share.
     """
 
     credentials: CredentialProvider
     clock: ServiceClock
     transport: httpx.AsyncBaseTransport
+    uploads: Uploads
 
 
 class ScoreCall:
@@ -105,10 +105,7 @@ class ScoreCall:
             PhotoError: It cannot be read or breaks a limit.
         """
         is_small = self.photo.path is None and len(self.photo.data or b"") <= _INLINE_BYTES
-        if is_small:
-            self._body = self._build_small_body()
-        else:
-            self._body = await anyio.to_thread.run_sync(self._build_large_body)
+        self._body = self._build_small_body() if is_small else await self._build_large_body()
 
     async def authenticate(self) -> None:
         """Take the credential that the next attempt is signed with.
@@ -169,14 +166,13 @@ class ScoreCall:
             photo.data or b"", model_version=options.model_version, is_signed=options.is_signed
         )
 
-    def _build_large_body(self) -> RequestBody:
-        photo, options = self.photo, self._options
-        content = PhotoBytes(photo.data) if photo.data is not None else _open(photo)
-        self._photo_body = PhotoBody(content, name=photo.name, model_version=options.model_version)
-        return self._photo_body.prepare(is_signed=options.is_signed)
-
-
-def _open(photo: Photo) -> PhotoFile:
-    if photo.path is None:
-        raise AssertionError("a photo has exactly one of path, data and url")
-    return PhotoFile(photo.path, name=photo.name)
+    async def _build_large_body(self) -> RequestBody:
+        photo, options, uploads = self.photo, self._options, self._wire.uploads
+        if photo.path is None:
+            content: PhotoContent = PhotoBytes(photo.data or b"")
+        else:
+            content = await uploads.open(photo.path, name=photo.name)
+        self._photo_body = PhotoBody(content, uploads, name=photo.name, model_version=options.model_version)
+        if content.size <= _INLINE_BYTES:
+            return self._photo_body.prepare(is_signed=options.is_signed)
+        return await uploads.prepare(self._photo_body, is_signed=options.is_signed)

@@ -30,6 +30,7 @@ from ._models import RECOMMENDED_THRESHOLD, Failed, LivenessScore, Photo, PhotoS
 from ._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint
 from ._protocol.request import Language, RequestSettings
 from ._transport import ConnectionPool, Timeouts, load_fast_connection, warm_up
+from ._upload import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -127,6 +128,7 @@ class LivenessClient:
                 credentials=_to_provider(credentials),
                 clock=ServiceClock(time.time),
                 transport=_to_transport(transport, proxy=proxy, verify=verify, trust_env=trust_env),
+                uploads=Uploads(),
             ),
             is_transport_ours=transport is None or transport == "fast",
             scheduler=Scheduler(
