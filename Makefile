@@ -3,7 +3,7 @@
 #   make demo    score the example photos against the sandbox: no account, nothing billed
 #   make test    run the tests
 #   make lint    ruff and mypy
-#   make bench   measure this client beside its peers, in under 5 minutes; writes benchmarks/results
+#   make bench   measure this client beside its peers, in about 5 minutes; writes benchmarks/results
 #   make clean   remove what the other targets made
 
 PYTHON ?= python3

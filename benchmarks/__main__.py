@@ -6,7 +6,7 @@ import importlib
 import sys
 import time
 
-ALL = ("same_work", "small_calls", "photos", "stalls", "memory", "start_up", "pace")
+ALL = ("same_work", "hot_path", "small_calls", "photos", "stalls", "memory", "start_up", "pace")
 NAMES = (*ALL, "ceiling", "guard", "sandbox")
 
 
