@@ -38,12 +38,14 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     Attributes:
         loop: The event loop it belongs to.
         received: Bytes received since the connection was opened.
+        written: Bytes that were given to be sent since then.
         has_unsent: True if the connection ended before all that was written had left this process.
     """
 
     def __init__(self, open_streams: OpenStreams) -> None:
         self.loop = asyncio.get_running_loop()
         self.received = 0
+        self.written = 0
         self.has_unsent = False
         self._open_streams = open_streams
         self._transport: asyncio.Transport
@@ -79,6 +81,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._open_streams.discard(self)
         self._is_ended = True
         self._lost = exc
+        if not self._is_writable:  # a flush that had ended would have resumed the writer first
+            self.has_unsent = True
         _wake(self._reader)
         _wake(self._writer)
 
@@ -106,6 +110,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
         self._check_writable()
         self._transport.write(buffer)
+        self.written += len(buffer)
         while not self._is_writable:
             await self._wait_progress(timeout)
             self._check_writable()
@@ -116,6 +121,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def abort(self) -> None:
         """Drop the connection at once; it is gone from the loop one turn later."""
         self._is_ended = True
+        if self not in self._open_streams:  # it is gone, and asyncio's abort would fail
+            return
         if self.loop.is_closed():
             self._open_streams.discard(self)
             return

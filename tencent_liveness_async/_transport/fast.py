@@ -1,6 +1,7 @@
 """HTTP/1.1 with a parser in C, in place of httpcore's; httptools' only home.
 
-It goes behind the same pool: connections, timeouts, TLS, proxies and errors stay what they are. A small call
+It goes behind the same pool: connections, timeouts, TLS, proxies and errors stay what they are. It is
+stricter than h11: an answer with two lengths, folded headers or bare line feeds is none. A small call
 takes a third less CPU than with httpcore and h11 (`python -m benchmarks small_calls`). An engine on
 pyreqwest took more: what its thread and the event loop tell each other costs more than h11 does.
 """
@@ -148,6 +149,8 @@ async def _write(stream: AsyncioStream, request: httpcore.Request, seconds: floa
     unsent = _build_head(request)
     body: Any = request.stream
     async for chunk in body:
+        if unsent and stream.get_extra_info("is_readable"):  # an answer to nothing that was asked
+            raise httpcore.ConnectionNotAvailable("the connection ended before anything was sent")
         await stream.write(unsent + chunk if unsent else chunk, seconds)
         unsent = b""
     if unsent:

@@ -103,7 +103,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 if a reused connection turned out to be closed.
             ConfigurationError: The proxy or the certificates named by the environment cannot be used.
         """
-        body = WatchedBody(cast("httpx.AsyncByteStream", request.stream))
+        length = int(request.headers.get("content-length", 0))
+        body = WatchedBody(cast("httpx.AsyncByteStream", request.stream), length)
         request.extensions[UNSENT] = True
         lane = await self._take_lane(request.url)
         self._in_use.add(lane)
@@ -166,6 +167,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             if lane.is_alive():
                 stream = lane.backend.stream
                 lane.received_before = stream.received if stream is not None else 0
+                lane.written_before = stream.written if stream is not None else 0
                 return lane
             self._drop_lane(lane)
         return await self._open_lane(url)
@@ -236,7 +238,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     def _end(self, lane: Lane, *, is_whole: bool) -> None:
         """Take back a lane whose answer has ended; only one that was read to its end is used again."""
-        if not is_whole or not lane.is_alive() or self._open_streams.is_closed:
+        is_usable = is_whole and lane.is_alive() and not lane.has_leftovers()
+        if not is_usable or self._open_streams.is_closed:
             self._drop_lane(lane)
             return
         self._in_use.discard(lane)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import httpcore
+import httpx
 import pytest
 
 from tencent_liveness_async._transport.backend import AsyncioBackend, AsyncioStream, OpenStreams
+from tencent_liveness_async._transport.lane import Lane, WatchedBody
+
+if TYPE_CHECKING:
+    from tencent_liveness_async._transport.lane import Connection
 
 
 class FakeTransport:
@@ -54,6 +59,35 @@ async def test_a_stream_knows_if_all_has_left(unsent: int) -> None:
     stream = connect(FakeTransport(unsent))
     stream.abort()
     assert stream.has_unsent is (unsent > 0)
+
+
+async def test_a_write_that_the_end_cuts_off_is_unsent() -> None:
+    """A connection that is lost while bytes wait to be sent has not sent all."""
+    stream = connect(FakeTransport())
+    stream.pause_writing()
+    stream.connection_lost(None)
+    assert stream.has_unsent is True
+
+
+async def test_a_connection_that_is_gone_can_be_dropped() -> None:
+    """Dropping a connection that asyncio has ended already asks nothing more of it."""
+    transport = FakeTransport()
+    stream = connect(transport)
+    stream.connection_lost(None)
+    stream.abort()
+    assert transport.told == []
+
+
+@pytest.mark.parametrize(("given", "has_sent"), [(50, False), (100, True)])
+async def test_a_last_chunk_that_is_being_written_may_have_left(given: int, *, has_sent: bool) -> None:
+    """Once the kernel may have all of a request, it does not count as unsent."""
+    backend = AsyncioBackend(OpenStreams())
+    backend.stream = connect(FakeTransport())
+    lane = Lane(("http", "photos.test", None), cast("Connection", None), backend, None)
+    body = WatchedBody(httpx.ByteStream(b""), 100)
+    body.given = given
+    backend.stream.written = given
+    assert lane.has_sent(body) is has_sent
 
 
 async def test_reading_pauses_while_nobody_takes_what_came() -> None:

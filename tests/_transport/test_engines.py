@@ -195,6 +195,18 @@ async def test_an_answer_that_is_not_http_is_a_protocol_error(
         assert (await post(engine, server.url)).status_code == 204
 
 
+async def test_bytes_behind_an_answer_end_its_connection(engine: httpx.AsyncBaseTransport) -> None:
+    """A server that says more than it was asked for is not asked on that connection again."""
+
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" * 2)
+
+    async with serving(script) as server:
+        for _ in range(2):
+            assert (await post(engine, server.url)).content == b"{}"
+        assert server.connections == 2
+
+
 async def test_an_answer_during_the_upload_is_read(engine: httpx.AsyncBaseTransport) -> None:
     """A gateway that refuses a body and hangs up has answered nevertheless."""
 
@@ -202,6 +214,7 @@ async def test_an_answer_during_the_upload_is_read(engine: httpx.AsyncBaseTransp
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\n{}")
         writer.write_eof()
+        await writer.drain()
         while await reader.read(65536):
             pass
         writer.close()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import sys
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -8,6 +10,10 @@ from scripted_server import Exchange, serving
 
 from tencent_liveness_async import ConfigurationError, Credential, LivenessClient
 from tencent_liveness_async._transport import ConnectionPool, load_fast_connection
+from tencent_liveness_async._transport.pool import UNSENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 ANSWER = b'{"Response":{"Score":95.5,"FaceModelVersion":"3.0","RequestId":"f1e2d3c4"}}'
 
@@ -38,17 +44,28 @@ async def test_the_client_scores_over_the_fast_engine() -> None:
             assert (await client.score("https://photos.test/1.jpg")).score == 95.5
 
 
-async def test_bytes_behind_an_answer_end_its_connection() -> None:
-    """A server that says more than it was asked for is not asked on that connection again."""
+async def test_an_answer_to_nothing_is_no_answer() -> None:
+    """What arrives on an idle connection while the first bytes of a body are waited for is not its answer."""
     pytest.importorskip("httptools")
     pool = ConnectionPool(connection_class=load_fast_connection(), trust_env=False)
+    arrived = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
-        exchange.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" * 2)
+    class LateBody(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            server.exchanges[0].writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            lane = next(iter(pool._in_use))
+            while lane.is_alive():
+                await asyncio.sleep(0)
+            arrived.set()
+            yield b"{}"
 
-    async with serving(script) as server:
-        for _ in range(2):
-            response = await pool.handle_async_request(httpx.Request("POST", server.url, content=b"{}"))
-            assert await response.aread() == b"{}"
-        assert server.connections == 2
+    async with serving() as server:
+        first = await pool.handle_async_request(httpx.Request("POST", server.url, content=b"{}"))
+        await first.aread()
+        late = httpx.Request("POST", server.url, stream=LateBody(), headers={"Content-Length": "2"})
+        with pytest.raises(httpx.ConnectError):
+            await pool.handle_async_request(late)
+        assert arrived.is_set()
+        assert late.extensions[UNSENT] is True
+        assert len(server.exchanges) == 1
     await pool.aclose()
