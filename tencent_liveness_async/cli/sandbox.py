@@ -31,6 +31,9 @@ def sandbox(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
     quota: Annotated[int, Parameter(validator=Number(gte=0))] = 50,
+    quota_window: Literal["fixed", "sliding"] = "fixed",
+    quota_offset: float = 0.0,
+    other_calls: float = 0.0,
     latency: str = "0",
     seed: int = 0,
     faults: Path | None = None,
@@ -54,6 +57,9 @@ def sandbox(
         host: The address to listen on. Another than loopback lets other machines in.
         port: The port; 0 is any free one.
         quota: Calls per second; what is over is throttled. 0 never throttles.
+        quota_window: What the quota counts: the calls of a fixed second, or of the last one (sliding).
+        quota_offset: Seconds after each whole one at which fixed windows begin, 0 to less than 1.
+        other_calls: Calls per second another process of the account makes; they use up the quota, too.
         latency: Seconds a call takes: 0.3, 0.2..1.0 (uniform) or lognormal:0.4:0.5 (median, sigma).
         seed: Changes scores and latencies.
         faults: A JSON file that says which calls go wrong and how.
@@ -74,6 +80,9 @@ def sandbox(
             secret_key=credential.secret_key,
             token=credential.token,
             quota=quota or None,
+            quota_window=quota_window,
+            quota_offset=quota_offset,
+            other_calls=other_calls,
             latency=Latency.parse(latency),
             seed=seed,
             faults=_read_faults(faults),

@@ -19,7 +19,7 @@ from ._delivery import deliver, deliver_gateway_fault, deliver_with_fault
 from ._exchange import Exchange, PeerGoneError, Receive, Scope, Send
 from ._faults import FaultRule, FaultScript, RunningScript
 from ._parameters import check_headers, parse_parameters
-from ._quota import FixedWindowQuota
+from ._quota import check_limit, make_window
 from ._settings import SandboxSettings, loop_time
 from ._signature import check_signature, is_payload_unsigned
 from ._statistics import SandboxStatistics, StatisticsBook
@@ -45,8 +45,8 @@ class SandboxApp:
     the latency passes. `reset` and `truncate` need the sandbox's own server or its in-process
     transport; elsewhere they end as an application that stops in the middle.
 
-    `GET /_sandbox/statistics`, `POST /_sandbox/reset`, and GET and POST of `/_sandbox/faults` show
-    and change it; they ask for no signature.
+    `GET /_sandbox/statistics`, `POST /_sandbox/reset`, and GET and POST of `/_sandbox/faults` and
+    `/_sandbox/quota` show and change it; they ask for no signature.
 
     Example:
         >>> SandboxApp(SandboxSettings(quota=5, faces=False)).statistics().calls
@@ -58,6 +58,7 @@ class SandboxApp:
         self._clock = self.settings.clock or loop_time
         self._work = Work(self.settings)
         self._script = RunningScript(self.settings.faults)
+        self._quota = self.settings.quota
         self._date = (0, b"")
         self.reset()
 
@@ -70,15 +71,39 @@ class SandboxApp:
         """Replace the script; the next call has number 1. Any thread may do so."""
         self._script = RunningScript(script)
 
+    @property
+    def quota(self) -> int | None:
+        """The quota that is in force, in calls per second; None never throttles."""
+        return self._quota
+
+    def set_quota(self, limit: int | None) -> None:
+        """Change the quota, from the next call on. Any thread may do so.
+
+        Calls that its window has seen before stay counted.
+
+        Args:
+            limit: Calls per second, at least 1; None never throttles.
+
+        Raises:
+            ConfigurationError: The limit is less than 1; the one before stays in force.
+        """
+        check_limit(limit)
+        self._quota = limit
+
     def statistics(self) -> SandboxStatistics:
         """Return what was counted. Any thread may ask; calls under way may be counted in part."""
         return self._book.snapshot()
 
     def reset(self) -> None:
-        """Count from nothing again, calls for the fault script included."""
-        quota = self.settings.quota
+        """Count from nothing again, calls for the fault script and for the quota included.
+
+        The script and the quota stay as they were last set.
+        """
+        settings = self.settings
         self._book = StatisticsBook()
-        self._quota = None if quota is None else FixedWindowQuota(quota)
+        self._window = make_window(
+            settings.quota_window, offset=settings.quota_offset, other_calls=settings.other_calls
+        )
         self._script = RunningScript(self.faults)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,19 +166,17 @@ class SandboxApp:
         return body
 
     def _check_quota(self) -> None:
-        quota = self._quota
-        if quota is None:
-            return
-        count = quota.count_call(self._clock())
-        if count > quota.limit:
-            raise RefusalError("RequestLimitExceeded", throttle=Throttle(count, quota.limit))
+        # Counted without a quota too: one may be set before the window ends.
+        count, limit = self._window.count_call(self._clock()), self._quota
+        if limit is not None and count > limit:
+            raise RefusalError("RequestLimitExceeded", throttle=Throttle(count, limit))
 
     def _draw_latency(self, number: int) -> float | None:
         latency = self.settings.latency
         return latency.draw(draw(self.settings.seed, f"latency:{number}")) or None
 
     def _make_fault_answer(self, exchange: Exchange, code: str, message: str | None) -> Answer:
-        limit = self.settings.quota or _DEFAULT_LIMIT
+        limit = self._quota or _DEFAULT_LIMIT
         throttle = Throttle(limit + 1, limit)
         text = message or describe(code, language=exchange.language, throttle=throttle)
         return make_error_answer(code, text)

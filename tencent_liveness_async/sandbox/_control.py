@@ -1,4 +1,4 @@
-"""The sandbox's own addresses: statistics, reset, fault script."""
+"""The sandbox's own addresses: statistics, reset, fault script, quota."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from ._statistics import SandboxStatistics
 
-_NOT_FOUND = "the API is at POST /; /_sandbox/ has statistics, faults and reset"
+_PATHS = ("/_sandbox/statistics", "/_sandbox/reset", "/_sandbox/faults", "/_sandbox/quota")
+_NOT_FOUND = "the API is at POST /; /_sandbox/ has statistics, faults, quota and reset"
 
 
 class Controllable(Protocol):
@@ -23,6 +24,9 @@ class Controllable(Protocol):
     @property
     def faults(self) -> FaultScript: ...
     def set_faults(self, script: FaultScript) -> None: ...
+    @property
+    def quota(self) -> int | None: ...
+    def set_quota(self, limit: int | None) -> None: ...
     def statistics(self) -> SandboxStatistics: ...
     def reset(self) -> None: ...
 
@@ -58,18 +62,32 @@ async def _handle(sandbox: Controllable, exchange: Exchange) -> dict[str, object
         case "GET", "/_sandbox/faults":
             return sandbox.faults.to_json()
         case "POST", "/_sandbox/faults":
-            sandbox.set_faults(_parse_script(body))
+            sandbox.set_faults(FaultScript.parse(_decode(body, "fault script")))
             return sandbox.faults.to_json()
-        case _, "/_sandbox/statistics" | "/_sandbox/reset" | "/_sandbox/faults":
+        case "GET", "/_sandbox/quota":
+            return {"quota": sandbox.quota}
+        case "POST", "/_sandbox/quota":
+            sandbox.set_quota(_parse_quota(_decode(body, "quota")))
+            return {"quota": sandbox.quota}
+        case _, path if path in _PATHS:
             raise _WrongRequestError(405, f"{exchange.method} is not for {exchange.path}")
         case _:
             raise _WrongRequestError(404, _NOT_FOUND)
     return sandbox.statistics().to_json()
 
 
-def _parse_script(body: bytes) -> FaultScript:
+def _decode(body: bytes, name: str) -> object:
     try:
         data: object = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"fault script: it is not JSON: {error}") from None
-    return FaultScript.parse(data)
+        raise ConfigurationError(f"{name}: it is not JSON: {error}") from None
+    return data
+
+
+def _parse_quota(data: object) -> int | None:
+    if not isinstance(data, dict) or list(data) != ["quota"]:
+        raise ConfigurationError('quota: it must be an object with `quota` alone, as {"quota": 20}')
+    limit: object = data["quota"]
+    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 1):
+        return limit
+    raise ConfigurationError("quota: it must be a whole number from 1, or null to never throttle")

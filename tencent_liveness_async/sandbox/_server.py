@@ -217,6 +217,14 @@ class SandboxServer:
         """Replace the fault script; the next call has number 1."""
         self.app.set_faults(script)
 
+    def set_quota(self, limit: int | None) -> None:
+        """Change the quota, in calls per second, from the next call on; None never throttles.
+
+        Raises:
+            ConfigurationError: The limit is less than 1.
+        """
+        self.app.set_quota(limit)
+
     def reset(self) -> None:
         """Count from nothing again."""
         self.app.reset()

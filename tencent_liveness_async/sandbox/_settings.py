@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from .._errors import ConfigurationError
 from ._faults import FaultScript
 from ._latency import Latency
+from ._quota import WindowKind, check_limit, check_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,16 @@ class SandboxSettings:
         secret_key: What that key signs with.
         token: The token a call has to carry; None: it has to carry none.
         quota: Calls per second, 50 as the service; a lower one throttles sooner, None never does.
+            `SandboxApp.set_quota` changes it while the sandbox runs.
+        quota_window: Which calls the quota counts together, `fixed` by default: those since
+            their window began, so that a burst across a boundary may be twice the quota. `sliding`:
+            those of the last second, so that no second has more than the quota. Throttled calls
+            count in both, so who goes on calling faster than a sliding quota stays throttled.
+        quota_offset: Seconds after each whole one of the clock at which fixed windows begin, from 0,
+            the default, to less than 1. Sliding windows have no use for it.
+        other_calls: Calls per second that another process of the same account makes, evenly spread,
+            0 by default, at most 1,000,000. More leave less of the quota to us. They are in the
+            count of a throttling message and in no statistics.
         latency: Seconds that a call's work takes, none by default. Calls that are refused before
             their work (signature, quota, gateway faults) are answered at once.
         seed: Changes scores and latencies, 0 by default. The fault script has its own.
@@ -55,7 +66,8 @@ class SandboxSettings:
             photos that are not in it get one that follows from their bytes.
         keep_alive: Seconds after which an idle connection is closed, 60 as the service. A shorter
             one makes clients meet closed connections more often.
-        clock: Seconds for the quota and for the busiest second; None is the running loop's clock.
+        clock: Seconds, never going back, for the quota and for the busiest second; None is the
+            running loop's clock.
         wall_clock: UNIX seconds for timestamps and the `Date` header. One that is off makes clients
             meet clock skew.
     """
@@ -64,6 +76,9 @@ class SandboxSettings:
     secret_key: str = field(default=SANDBOX_SECRET_KEY, repr=False)
     token: str | None = field(default=None, repr=False)
     quota: int | None = 50
+    quota_window: WindowKind = "fixed"
+    quota_offset: float = 0.0
+    other_calls: float = 0.0
     latency: Latency = field(default_factory=Latency)
     seed: int = 0
     faults: FaultScript = field(default_factory=FaultScript)
@@ -79,8 +94,8 @@ class SandboxSettings:
     def __post_init__(self) -> None:
         if not (self.secret_id and self.secret_key):
             raise ConfigurationError("secret_id and secret_key must not be empty")
-        if self.quota is not None and self.quota < 1:
-            raise ConfigurationError(f"quota must be at least 1, or None, not {self.quota}")
+        check_limit(self.quota)
+        check_window(self.quota_window, offset=self.quota_offset, other_calls=self.other_calls)
         if self.urls not in ("trust", "fetch"):
             raise ConfigurationError(f"urls must be `trust` or `fetch`, not {self.urls!r}")
         if min(self.fetch_timeout, self.keep_alive) <= 0:

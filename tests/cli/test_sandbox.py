@@ -109,6 +109,13 @@ def test_options_change_the_sandbox(invoke: Invoke, photos: Path, tmp_path: Path
     assert (first["code"], second["code"]) == ("FailedOperation.Novelty", None)
 
 
+def test_quota_options_change_the_sandbox(invoke: Invoke, photos: Path) -> None:
+    """Where another process uses up a sliding quota at any moment, no photo gets a score."""
+    options = ["--quota", "5", "--quota-window", "sliding", "--quota-offset", "0.25", "--other-calls", "9.5"]
+    ended = _score_beside(invoke, options, [photos / "officer.bmp", "--deadline", "0.5"], environment=KEYS)
+    assert "which exceeds the frequency limit `5`" in json.loads(ended.stdout)["message"]
+
+
 def _score_beside(
     invoke: Invoke, options: list[Any], arguments: list[Any], *, environment: dict[str, str]
 ) -> Any:
@@ -136,6 +143,9 @@ def _score_beside(
         ((), {"TENCENTCLOUD_SECRET_KEY": "hushhush"}, "in the environment has no secret id"),
         (("--secret-id", "i d", "--secret-key", "hushhush"), {}, "secret_id is empty or has characters"),
         (("--latency", "slow"), {}, "latency 'slow' is none of"),
+        (("--quota-window", "hopping"), {}, "--quota-window"),
+        (("--quota-offset", "1"), {}, "quota_offset must be from 0 to less than 1 second, not 1"),
+        (("--other-calls", "inf"), {}, "other_calls must be from 0 to 1,000,000 calls per second"),
     ],
     ids=str,
 )

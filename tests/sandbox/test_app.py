@@ -12,6 +12,7 @@ from virtual_time import run_virtual
 
 pytest.importorskip("PIL")
 
+from tencent_liveness_async._errors import ConfigurationError
 from tencent_liveness_async.sandbox import (
     FaultRule,
     FaultScript,
@@ -148,6 +149,103 @@ async def test_quota_may_be_off(ask: Ask) -> None:
     """Without a quota nothing is throttled."""
     app = _make_app(quota=None)
     assert all([("Score" in await ask(app)) for _ in range(60)])
+
+
+def test_quota_changes_while_it_runs(ask: Ask) -> None:
+    """A new quota is in force from the next call on; what its window has seen stays counted."""
+
+    async def call() -> tuple[list[int], list[str]]:
+        app, scored, messages = _make_app(quota=5), [], []
+        for limit in (5, 2, 5, None, 1):
+            app.set_quota(limit)
+            answers = [await ask(app) for _ in range(7)]
+            scored.append(sum("Score" in answer for answer in answers))
+            await asyncio.sleep(1)
+        for limit in (3, 8):
+            app.set_quota(limit)
+            answers = [await ask(app) for _ in range(5)]
+            scored.append(sum("Score" in answer for answer in answers))
+            messages.append(answers[-1]["Error"]["Message"])
+        return scored, messages
+
+    scored, messages = run_virtual(call())
+    assert scored == [5, 2, 5, 7, 1, 3, 3]
+    assert "`5` in a second, which exceeds the frequency limit `3`" in messages[0]
+    assert "`10` in a second, which exceeds the frequency limit `8`" in messages[1]
+
+
+async def test_calls_without_a_quota_count_for_the_next_one(ask: Ask) -> None:
+    """A quota that is set in the middle of a window finds the calls that came before it."""
+    app = _make_app(quota=None, clock=lambda: 7.5)
+    assert all([("Score" in await ask(app)) for _ in range(3)])
+    app.set_quota(3)
+    assert "`4` in a second" in (await ask(app))["Error"]["Message"]
+
+
+def test_impossible_quota_is_refused() -> None:
+    """A quota that takes no call is an error, and the one before stays."""
+    app = _make_app(quota=5)
+    with pytest.raises(ConfigurationError, match="quota must be at least 1, or None, not 0"):
+        app.set_quota(0)
+    assert app.quota == 5
+
+
+async def test_reset_forgets_calls_and_keeps_the_quota(ask: Ask) -> None:
+    """A reset empties the window, and leaves the quota as it was last set."""
+    app = _make_app(clock=lambda: 7.5)
+    app.set_quota(1)
+    assert ["Score" in await ask(app) for _ in range(2)] == [True, False]
+    app.reset()
+    assert ["Score" in await ask(app) for _ in range(2)] == [True, False]
+    assert app.quota == 1
+
+
+async def test_scripted_throttle_names_the_quota_in_force(ask: Ask) -> None:
+    """The message of a scripted throttle has the quota that was last set."""
+    app = _make_app(FaultRule(fault="code", code="RequestLimitExceeded", rate=1))
+    app.set_quota(20)
+    assert "equals to `21` in a second" in (await ask(app))["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "are_scored"),
+    [
+        ({}, [True, True, True, True]),
+        ({"quota_offset": 0.5}, [True, True, False, False]),
+        ({"quota_window": "sliding"}, [True, True, False, False]),
+    ],
+    ids=["fixed", "offset", "sliding"],
+)
+def test_quota_counts_in_the_windows_it_is_set_to(
+    ask: Ask, settings: dict[str, Any], are_scored: list[bool]
+) -> None:
+    """Two bursts around a whole second are two windows only where windows begin at whole seconds."""
+
+    async def call() -> list[bool]:
+        app, answers = _make_app(quota=2, **settings), []
+        for seconds in (0.9, 0.3):
+            await asyncio.sleep(seconds)
+            answers += [await ask(app) for _ in range(2)]
+        return ["Score" in answer for answer in answers]
+
+    assert run_virtual(call()) == are_scored
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sliding"])
+def test_other_calls_use_up_the_quota_and_are_not_ours(ask: Ask, kind: str) -> None:
+    """Calls of another process are in the window and in the message, and in no statistics."""
+
+    async def call() -> tuple[list[dict[str, Any]], SandboxApp]:
+        app = _make_app(quota=10, quota_window=kind, other_calls=8.0)
+        await asyncio.sleep(7.99)
+        return [await ask(app) for _ in range(4)], app
+
+    answers, app = run_virtual(call())
+    assert ["Score" in answer for answer in answers] == [True, True, False, False]
+    assert "`12` in a second, which exceeds the frequency limit `10`" in answers[3]["Error"]["Message"]
+    statistics = app.statistics()
+    assert (statistics.calls, statistics.throttled, statistics.busiest_second) == (4, 2, 4)
+    assert statistics.codes == {"OK": 2, "RequestLimitExceeded": 2}
 
 
 def test_work_takes_its_latency(ask: Ask) -> None:

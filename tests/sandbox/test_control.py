@@ -78,12 +78,45 @@ async def test_wrong_script_changes_nothing(
     assert app.faults == FaultScript.parse(SCRIPT)
 
 
+async def test_quota_is_shown_and_changed(app: SandboxApp, client: httpx.AsyncClient) -> None:
+    """A posted quota is in force at once; null never throttles."""
+    assert (await client.get("/_sandbox/quota")).json() == {"quota": 50}
+    for limit in (20, None, 50):
+        response = await client.post("/_sandbox/quota", json={"quota": limit})
+        assert (response.status_code, response.json()) == (200, {"quota": limit})
+        assert (await client.get("/_sandbox/quota")).json() == {"quota": app.quota} == {"quota": limit}
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"", "quota: it is not JSON"),
+        (b"20", 'must be an object with `quota` alone, as {"quota": 20}'),
+        (b"{}", "must be an object with `quota` alone"),
+        (b'{"quota": 20, "limit": 20}', "must be an object with `quota` alone"),
+        (b'{"quota": 0}', "must be a whole number from 1, or null"),
+        (b'{"quota": 2.5}', "must be a whole number from 1"),
+        (b'{"quota": true}', "must be a whole number from 1"),
+        (b'{"quota": "20"}', "must be a whole number from 1"),
+    ],
+)
+async def test_wrong_quota_changes_nothing(
+    app: SandboxApp, client: httpx.AsyncClient, body: bytes, complaint: str
+) -> None:
+    """A wrong quota is answered with 400 and what is wrong; the one in force stays."""
+    response = await client.post("/_sandbox/quota", content=body)
+    assert response.status_code == httpx.codes.BAD_REQUEST
+    assert complaint in response.json()["error"]
+    assert app.quota == 50
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("POST", "/_sandbox/statistics", 405),
         ("GET", "/_sandbox/reset", 405),
         ("DELETE", "/_sandbox/faults", 405),
+        ("PUT", "/_sandbox/quota", 405),
         ("GET", "/_sandbox", 404),
         ("POST", "/index.html", 404),
     ],

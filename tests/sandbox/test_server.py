@@ -354,6 +354,18 @@ def test_counts_are_reset_from_any_thread(server: SandboxServer, call: Call) -> 
     assert server.statistics() == SandboxStatistics()
 
 
+def test_quota_is_set_from_any_thread(call: Call) -> None:
+    """A test goes from quota to quota beside a server that runs."""
+    settings = SandboxSettings(faces=False, clock=lambda: 7.5)
+    are_scored = []
+    with SandboxServer(settings) as server, _connect(server) as connection:
+        for limit in (50, 1, 50):
+            server.set_quota(limit)
+            connection.sendall(call(server))
+            are_scored.append("Score" in _read_answer(connection))
+    assert are_scored == [True, False, True]
+
+
 def test_failure_to_start_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes wrong in the thread before it listens is raised where the server is entered."""
 
