@@ -34,17 +34,15 @@ RESULTS = Path(__file__).parent / "results"
 
 
 @contextmanager
-def _run_sandbox() -> Iterator[tuple[int, str]]:
-    command = [sys.executable, "-m", "tencent_liveness_async.cli", "sandbox", "--quota", "0", "--no-faces"]
+def run_sandbox(*arguments: str) -> Iterator[tuple[int, str]]:
+    """Serve a sandbox in a process of its own, and give its process id and endpoint."""
+    command = [sys.executable, "-m", "tencent_liveness_async.cli", "sandbox", "--no-faces", *arguments]
     own_key = {"TENCENTCLOUD_SECRET_ID": SANDBOX_SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SANDBOX_SECRET_KEY}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | own_key
     ) as process:
         assert process.stdout is not None
         endpoint = process.stdout.readline().removeprefix("listening on ").strip()
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(process.pid, cores[:1])
-        os.sched_setaffinity(0, cores[1:] or cores)
         try:
             yield process.pid, endpoint
         finally:
@@ -55,7 +53,8 @@ def _sign(endpoint: Endpoint, number: int) -> bytes:
     body = build_url_body(f"https://photos.test/{number}.jpg")
     headers = build_headers(
         body,
-        RequestSettings(endpoint, "ap-guangzhou", "en-US"),
+        RequestSettings("ap-guangzhou", "en-US"),
+        host=endpoint.host,
         secret_id=SANDBOX_SECRET_ID,
         secret_key=SANDBOX_SECRET_KEY,
         token=None,
@@ -96,7 +95,10 @@ def main() -> None:
     """Measure, print, and write a dated result file."""
     lines = [f"sandbox: {CALLS} signed URL calls over {CONNECTIONS} connections, one core, {RUNS} runs"]
     rates = []
-    with _run_sandbox() as (pid, url):
+    with run_sandbox("--quota", "0") as (pid, url):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(pid, cores[:1])
+        os.sched_setaffinity(0, cores[1:] or cores)
         for _ in range(RUNS):
             cpu = _read_cpu_seconds(pid)
             seconds = asyncio.run(_load(Endpoint.parse(url)))

@@ -14,6 +14,7 @@ from ._errors import (
     ClientClosedError,
     ConfigurationError,
     DeadlineExceededError,
+    DeadlineTooShortError,
     LivenessAPIError,
     LivenessError,
     MalformedResponseError,
@@ -28,12 +29,24 @@ from ._errors import (
     PhotoUnreadableError,
     RequestRefusedError,
     RunStoppedError,
+    ServiceUnreachableError,
     StaleConnectionError,
     ThrottledError,
     TransientAPIError,
     TransportError,
+    WrongLoopError,
 )
-from ._events import AttemptEnded, AttemptStarted, Event, Hook, OutcomeReached, RetryScheduled
+from ._events import (
+    AttemptEnded,
+    AttemptStarted,
+    BreakerChanged,
+    ClientClosed,
+    Event,
+    Hook,
+    OutcomeReached,
+    RateChanged,
+    RetryScheduled,
+)
 from ._models import (
     RECOMMENDED_THRESHOLD,
     Failed,
@@ -48,13 +61,15 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._client import LivenessClient
-    from ._flow import OutcomeStream, RetryPolicy, Statistics
+    from ._flow import Lane, OutcomeStream, Quantiles, RetryPolicy, Statistics
     from ._transport import ConnectionPool, Timeouts
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # the client
     "LivenessClient",
+    "Lane",
     "OutcomeStream",
+    "Quantiles",
     "Statistics",
     # what goes in and comes out
     "Failed",
@@ -76,9 +91,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     # events
     "AttemptEnded",
     "AttemptStarted",
+    "BreakerChanged",
+    "ClientClosed",
     "Event",
     "Hook",
     "OutcomeReached",
+    "RateChanged",
     "RetryScheduled",
     # errors
     "AccountError",
@@ -88,6 +106,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "CodeRule",
     "ConfigurationError",
     "DeadlineExceededError",
+    "DeadlineTooShortError",
     "Handling",
     "LivenessAPIError",
     "LivenessError",
@@ -103,10 +122,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "PhotoUnreadableError",
     "RequestRefusedError",
     "RunStoppedError",
+    "ServiceUnreachableError",
     "StaleConnectionError",
     "ThrottledError",
     "TransientAPIError",
     "TransportError",
+    "WrongLoopError",
     "find_code_rule",
     # the version
     "__version__",
@@ -114,8 +135,10 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
 
 _LOADED_LATE = {
     "ConnectionPool": "._transport",
+    "Lane": "._flow",
     "LivenessClient": "._client",
     "OutcomeStream": "._flow",
+    "Quantiles": "._flow",
     "RetryPolicy": "._flow",
     "Statistics": "._flow",
     "Timeouts": "._transport",

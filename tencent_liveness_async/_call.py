@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ._errors import AuthenticationError, ConfigurationError
+from ._errors import AuthenticationError, ConfigurationError, StaleConnectionError, TransportError
 from ._protocol.body import RequestBody, build_image_body, build_url_body
 from ._protocol.limits import check_photo, check_url
 from ._protocol.request import RequestSettings, build_headers
 from ._protocol.response import MAX_RESPONSE_BYTES, parse_response
-from ._transport import Timeouts, exchange
+from ._transport import Answer, Timeouts, exchange
 from ._upload import PhotoBody, PhotoBytes, PhotoContent, Uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import httpx
 
     from ._credentials import Credential, CredentialProvider
     from ._flow import ServiceClock
     from ._models import LivenessScore, Photo
+    from ._protocol.endpoint import Endpoint, Endpoints
 
 _INLINE_BYTES = 65_536
 """A photo up to this size is encoded and hashed in the loop: it takes less than handing it to a thread."""
@@ -29,12 +32,13 @@ class CallOptions:
     """What calls of one client have in common.
 
     Attributes:
-        request: The endpoint, region and language.
+        request: The region and language.
         timeouts: Seconds for the parts of one attempt.
         threshold: The score, 0 to 100, from which `is_live()` says yes.
         deadline: Seconds for a photo's waiting and attempts together.
         model_version: The face model that shall judge; None leaves it to the service.
         is_signed: Whether the signature covers the body.
+        is_shared: Whether equal photos in flight share their attempts.
         billed_codes: Error codes whose calls are billed.
     """
 
@@ -44,6 +48,7 @@ class CallOptions:
     deadline: float
     model_version: str | None
     is_signed: bool
+    is_shared: bool
     billed_codes: frozenset[str]
 
     def __post_init__(self) -> None:
@@ -77,12 +82,14 @@ class Wire:
     Attributes:
         credentials: Asked for the credential before each attempt.
         clock: Gives the timestamp of each attempt.
+        endpoints: Where attempts go.
         transport: Carries the requests.
         uploads: What the large photos share.
     """
 
     credentials: CredentialProvider
     clock: ServiceClock
+    endpoints: Endpoints
     transport: httpx.AsyncBaseTransport
     uploads: Uploads
 
@@ -107,13 +114,22 @@ class ScoreCall:
         is_small = self.photo.path is None and len(self.photo.data or b"") <= _INLINE_BYTES
         self._body = self._build_small_body() if is_small else await self._build_large_body()
 
-    async def authenticate(self) -> None:
-        """Take the credential that the next attempt is signed with.
+    @property
+    def key(self) -> Hashable:
+        """What equal calls have in common; None if this one shares with no other."""
+        options = self._options
+        if not options.is_shared or not options.is_signed:  # without a signature nothing was hashed
+            return None
+        return self._body.sha256, options.threshold, options.request
+
+    async def authenticate(self) -> Hashable:
+        """Take the credential that the next attempt is signed with, and return what tells it from others.
 
         Raises:
             MissingCredentialsError: There is none.
         """
-        self._credential = await self._wire.credentials.get()
+        self._credential = credential = await self._wire.credentials.get()
+        return credential.secret_id, credential.token
 
     async def send(self, seconds: float) -> LivenessScore:
         """Sign and send the body, and return the score in the answer.
@@ -121,14 +137,25 @@ class ScoreCall:
         Raises:
             LivenessError: There was no score.
         """
-        wire, options = self._wire, self._options
-        credential = self._credential
-        answer = await exchange(
+        endpoint = self._wire.endpoints.current
+        try:
+            answer = await self._exchange(endpoint, seconds)
+            return self._parse(answer)
+        except StaleConnectionError:
+            raise
+        except TransportError:
+            self._wire.endpoints.note_failure(endpoint)
+            raise
+
+    async def _exchange(self, endpoint: Endpoint, seconds: float) -> Answer:
+        wire, options, credential = self._wire, self._options, self._credential
+        return await exchange(
             wire.transport,
-            options.request.endpoint.url,
+            endpoint.url,
             headers=build_headers(
                 self._body,
                 options.request,
+                host=endpoint.host,
                 secret_id=credential.secret_id,
                 secret_key=credential.secret_key,
                 token=credential.token,
@@ -139,6 +166,9 @@ class ScoreCall:
             seconds=seconds,
             max_response_bytes=MAX_RESPONSE_BYTES,
         )
+
+    def _parse(self, answer: Answer) -> LivenessScore:
+        options = self._options
         try:
             return parse_response(
                 answer.content,
@@ -148,7 +178,7 @@ class ScoreCall:
             )
         except AuthenticationError as exc:
             if exc.code == "AuthFailure.SignatureExpire":
-                wire.clock.adjust(answer.date)
+                self._wire.clock.adjust(answer.date)
             raise
 
     def close(self) -> None:

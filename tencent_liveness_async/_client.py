@@ -15,10 +15,11 @@ from ._call import CallOptions, ScoreCall, Wire
 from ._credentials import Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials
 from ._error_codes import BILLED_CODES
 from ._errors import ClientClosedError, ConfigurationError
-from ._events import Hook, Hooks
+from ._events import Hook, Hooks, RateChanged
 from ._flow import (
+    Lane,
+    LoopHome,
     OutcomeStream,
-    Pacer,
     PhotoRun,
     PhotoSources,
     RetryPolicy,
@@ -27,13 +28,13 @@ from ._flow import (
     Statistics,
 )
 from ._models import RECOMMENDED_THRESHOLD, Failed, LivenessScore, Photo, PhotoSource
-from ._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint
+from ._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint, Endpoints
 from ._protocol.request import Language, RequestSettings
 from ._transport import ConnectionPool, Timeouts, load_fast_connection, warm_up
 from ._upload import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from ssl import SSLContext
     from types import TracebackType
 
@@ -59,19 +60,24 @@ class LivenessClient:
             TENCENTCLOUD_SECRET_KEY from the environment.
         endpoint: Where the API is served, a URL or a host name; by default TENCENT_LIVENESS_ENDPOINT from
             the environment, else the service.
+        fallback_endpoints: Where to send while that one gives no answer, in order of preference; regional
+            host names such as `iai.ap-shanghai.tencentcloudapi.com`. The quota is one for all.
         region: The region named in each call.
         language: The language of the service's messages.
         model_version: The face model that shall judge, `3.0`; None leaves it to the service.
         threshold: The score, 0 to 100, from which `is_live()` says yes. Higher is stricter.
-        rate: Attempts per second. Above the account's quota the excess is throttled, below it time is lost.
-        max_concurrency: Photos that are read, sent or retried at the same time. Too low and the rate is not
-            reached: it takes the rate times the seconds an answer takes. Higher takes more memory, about
-            half a megabyte for each photo.
+        rate: Attempts per second, never exceeded. Above the account's quota the client finds the quota by
+            its first throttles and stays below it; below it time is lost.
+        max_concurrency: The most photos that are read, sent or retried at the same time; fewer are if the
+            rate needs no more. Too low and the rate is not reached: it takes the rate times the seconds
+            an answer takes. Higher takes more memory, about half a megabyte for each photo.
         deadline: Seconds for one photo's waiting and attempts together. Shorter sheds load earlier.
         retry: Which failed attempts are followed by another.
         timeouts: Seconds for the parts of one attempt.
         unsigned_payload: Leave the body out of the signature, which saves hashing it. Undocumented by
             the platform, so off by default.
+        single_flight: Whether equal photos (same bytes or URL, same parameters) that are in flight at the
+            same time share one call. Off, each is sent and paid for.
         billed_codes: Error codes whose calls are billed.
         proxy: A proxy for all calls; by default as HTTPS_PROXY and NO_PROXY say.
         verify: An SSL context; True for the usual certificates, False for no verification.
@@ -95,6 +101,7 @@ class LivenessClient:
         *,
         credentials: Credential | CredentialProvider | None = None,
         endpoint: str | None = None,
+        fallback_endpoints: Sequence[str] = (),
         region: str = DEFAULT_REGION,
         language: Language = "en-US",
         model_version: str | None = None,
@@ -105,6 +112,7 @@ class LivenessClient:
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         unsigned_payload: bool = False,
+        single_flight: bool = True,
         billed_codes: Collection[str] = BILLED_CODES,
         proxy: httpx.Proxy | str | None = None,
         verify: SSLContext | bool = True,
@@ -113,13 +121,15 @@ class LivenessClient:
         hooks: Iterable[Hook] = (),
     ) -> None:
         _check_over_zero(rate=rate, max_concurrency=max_concurrency)
+        addresses = (endpoint or _find_endpoint(), *fallback_endpoints)
         self._options = CallOptions(
-            request=RequestSettings(Endpoint.parse(endpoint or _find_endpoint()), region, language),
+            request=RequestSettings(region, language),
             timeouts=timeouts or Timeouts(),
             threshold=threshold,
             deadline=deadline,
             model_version=model_version,
             is_signed=not unsigned_payload,
+            is_shared=single_flight,
             billed_codes=frozenset(billed_codes),
         )
         self._is_owner = True
@@ -127,12 +137,13 @@ class LivenessClient:
             wire=Wire(
                 credentials=_to_provider(credentials),
                 clock=ServiceClock(time.time),
+                endpoints=Endpoints([Endpoint.parse(each) for each in addresses], time.monotonic),
                 transport=_to_transport(transport, proxy=proxy, verify=verify, trust_env=trust_env),
                 uploads=Uploads(),
             ),
             is_transport_ours=transport is None or transport == "fast",
             scheduler=Scheduler(
-                pacer=Pacer(rate),
+                rate=rate,
                 max_concurrency=max_concurrency,
                 retry=retry or RetryPolicy(),
                 attempt_timeout=self._options.timeouts.attempt,
@@ -163,9 +174,8 @@ class LivenessClient:
     def __repr__(self) -> str:
         engine, numbers = self._engine, self.statistics()
         return (
-            f"<LivenessClient {self._options.request.endpoint.url} {engine.state}: "
-            f"{engine.scheduler.pacer.rate:g} calls/s, "
-            f"{numbers.in_flight} in flight, {numbers.waiting} waiting>"
+            f"<LivenessClient {engine.wire.endpoints.current.url} {engine.state}: "
+            f"{numbers.rate:.3g} calls/s, {numbers.in_flight} in flight, {numbers.waiting} waiting>"
         )
 
     async def aclose(self, *, grace: float = DEFAULT_GRACE) -> None:
@@ -191,9 +201,8 @@ class LivenessClient:
             ClientClosedError: The client is not open.
         """
         count = min(connections, self._engine.open_scheduler.max_concurrency)
-        options = self._options
-        url, seconds = options.request.endpoint.url, options.timeouts.connect
-        await warm_up(self._engine.wire.transport, url, count, seconds=seconds)
+        wire, seconds = self._engine.wire, self._options.timeouts.connect
+        await warm_up(wire.transport, wire.endpoints.current.url, count, seconds=seconds)
 
     def with_options(
         self,
@@ -220,8 +229,17 @@ class LivenessClient:
         """Return what the client and all that share its connections have done so far."""
         return self._engine.scheduler.statistics()
 
+    def rate_changes(self) -> tuple[RateChanged, ...]:
+        """Return the last 200 changes of the rate, the oldest first."""
+        return tuple(self._engine.scheduler.quota.changes)
+
     async def score(
-        self, photo: PhotoSource, *, threshold: float | None = None, deadline: float | None = None
+        self,
+        photo: PhotoSource,
+        *,
+        threshold: float | None = None,
+        deadline: float | None = None,
+        lane: Lane = "interactive",
     ) -> LivenessScore:
         """Score one photo for liveness.
 
@@ -233,18 +251,21 @@ class LivenessClient:
             threshold: Score from 0 to 100 at which `is_live()` says yes. Defaults to the client's (40).
             deadline: Seconds for queueing and all attempts together. Defaults to the client's (60). A
                 shorter one sheds load earlier.
+            lane: `interactive` goes before `bulk`, which keeps a tenth of the turns.
 
         Raises:
             PhotoUnreadableError: The file is missing or cannot be read; nothing is billed.
             PhotoRejectedError: Refused before sending (size, format, pixels); nothing is billed.
             LivenessAPIError: The service refused it; `code`, `request_id` and `is_billed` say how.
             TransportError: No usable answer; `is_billed` is None if the call may be billed.
+            DeadlineTooShortError: The deadline would pass in the interactive queue; refused at once.
             DeadlineExceededError: The deadline passed first.
             ClientClosedError: The client is not open.
+            WrongLoopError: It was opened in another event loop.
         """
         options = self._options.replace(threshold=threshold, deadline=deadline)
         call = ScoreCall(self._engine.wire, options, Photo.of(photo))
-        outcome = await self._engine.open_scheduler.run(call, deadline=options.deadline)
+        outcome = await self._engine.open_scheduler.run(call, deadline=options.deadline, lane=lane)
         if isinstance(outcome, Failed):
             raise outcome.error
         return outcome.result
@@ -256,6 +277,7 @@ class LivenessClient:
         ordered: bool = False,
         threshold: float | None = None,
         deadline: float | None = None,
+        lane: Lane = "bulk",
     ) -> OutcomeStream:
         """Score many photos: `async with client.score_many(photos) as outcomes`, then `async for`.
 
@@ -269,9 +291,11 @@ class LivenessClient:
             threshold: As for `score`.
             deadline: Seconds for each photo, from being taken to its outcome. Defaults to the client's, and
                 the time that the photos taken together need at the rate.
+            lane: `bulk` lets `interactive` calls of the same client go first.
 
         Raises:
             ClientClosedError: The client is not open.
+            WrongLoopError: It was opened in another event loop.
             TypeError: `photos` is one photo; or, while iterating, an item is none.
             RunStoppedError: While iterating: an account fault ended the run. Its `finished` has every
                 outcome that was not handed out, its `unfinished` the photos without one.
@@ -281,11 +305,13 @@ class LivenessClient:
         options = self._options.replace(threshold=threshold, deadline=deadline)
         scheduler = self._engine.open_scheduler
         window = 2 * scheduler.max_concurrency
-        seconds = options.deadline if deadline else options.deadline + window / scheduler.pacer.rate
 
         def start(source: PhotoSource) -> PhotoRun:
             call = ScoreCall(self._engine.wire, options, Photo.of(source))
-            return scheduler.start(call, deadline=seconds)
+            seconds = options.deadline
+            if deadline is None:  # for each photo: a rate that has fallen shall slow the run, not refuse it
+                seconds += max(scheduler.estimate_seconds(window), scheduler.estimate_wait(lane))
+            return scheduler.start(call, deadline=seconds, lane=lane)
 
         return OutcomeStream(photos, start=start, window=window, is_ordered=ordered)
 
@@ -298,6 +324,7 @@ class _Engine:
     scheduler: Scheduler
     is_transport_ours: bool
     state: str = "new"
+    home: LoopHome | None = None
 
     @property
     def open_scheduler(self) -> Scheduler:
@@ -305,16 +332,23 @@ class _Engine:
             raise ClientClosedError(
                 f"the client is {self.state}; calls are made inside `async with LivenessClient() as client:`"
             )
+        if self.home is not None:
+            self.home.check()
         return self.scheduler
 
     async def open(self) -> None:
         if self.state == "closed":
             raise ClientClosedError("the client was closed and cannot be opened again; make another")
+        if self.home is not None:
+            self.home.check()
         await self.wire.credentials.get()
+        self.home = LoopHome()
         self.state = "open"
 
     async def close(self, grace: float) -> None:
         """Close in spite of a cancellation around it: grace and a turn or two of the loop bound it."""
+        if self.home is not None:
+            self.home.check_unless_gone()
         self.state = "closed"
         with anyio.CancelScope(shield=True):
             try:

@@ -4,14 +4,17 @@
     ├── ConfigurationError            a setting is wrong or an extra is not installed
     │   └── MissingCredentialsError   no secret id and key were found
     ├── ClientClosedError             the client was used before it was opened or after it was closed
+    ├── WrongLoopError                the client was used in another event loop than it was opened in
     ├── PhotoError                    this photo is at fault; the same one will fail again
     │   ├── PhotoUnreadableError      its file is missing or cannot be read; not sent
     │   ├── PhotoChangedError         its file was changed while it was being sent; not sent whole
     │   └── PhotoRejectedError        it breaks a limit of the API; not sent
     ├── DeadlineExceededError         the deadline passed while waiting to send
+    │   └── DeadlineTooShortError     it would pass in the queue, so the photo was refused at once
     ├── RunStoppedError               an account fault ended a run; carries what was finished
     ├── TransportError                the network gave no answer
     │   ├── NotSentError              the request did not reach the service; nothing is billed
+    │   │   └── ServiceUnreachableError  the network has failed for most recent calls; not sent
     │   └── OutcomeUnknownError       the request was sent and may be billed
     │       ├── StaleConnectionError  a reused connection turned out to be closed
     │       └── MalformedResponseError  the answer is not one of the API
@@ -74,6 +77,10 @@ class ClientClosedError(LivenessError):
     """The client was used outside its `async with` block."""
 
 
+class WrongLoopError(LivenessError):
+    """The client was used in another event loop, or in another thread's, than the one it was opened in."""
+
+
 class PhotoError(LivenessError):
     """This photo is at fault: not sent, or refused by the service. The same one will fail again."""
 
@@ -109,6 +116,21 @@ class DeadlineExceededError(LivenessError):
     """
 
 
+class DeadlineTooShortError(DeadlineExceededError):
+    """The deadline would pass before the photo is sent, so it was refused at once. Nothing is billed.
+
+    Attributes:
+        estimated_wait: Seconds until it would have been sent, as the queue and the rate are now.
+    """
+
+    def __init__(self, deadline: float, *, estimated_wait: float) -> None:
+        super().__init__(
+            f"not sent: the wait for the quota is about {estimated_wait:.3g} s, "
+            f"and the deadline is {deadline:.3g} s"
+        )
+        self.estimated_wait = estimated_wait
+
+
 class RunStoppedError(LivenessError):
     """An account fault ended a run: every further call would have failed the same way.
 
@@ -140,6 +162,27 @@ class TransportError(LivenessError):
 
 class NotSentError(TransportError):
     """The whole request cannot have reached the service. Nothing is billed."""
+
+
+class ServiceUnreachableError(NotSentError):
+    """The network, or a gateway, has failed for most recent calls, so this one was not sent.
+
+    Now and then one call is let through to find out whether the service is back.
+
+    Attributes:
+        failed: How many of the recent calls brought no usable answer.
+        calls: How many recent calls there were.
+        retry_after: Seconds until it is worth asking again.
+    """
+
+    def __init__(self, reason: str, *, failed: int, calls: int, retry_after: float) -> None:
+        super().__init__(
+            f"not sent: {failed} of the last {calls} calls got no usable answer (the latest: {reason}); "
+            f"the next call may go in {retry_after:.1f} s"
+        )
+        self.failed = failed
+        self.calls = calls
+        self.retry_after = retry_after
 
 
 class OutcomeUnknownError(TransportError):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from ._errors import LivenessError
     from ._models import Outcome, Photo
+
+BreakerState: TypeAlias = Literal["closed", "open", "half-open"]
+"""Whether calls are sent: all of them, none, or one that finds out."""
 
 _logger = logging.getLogger("tencent_liveness_async")
 
@@ -76,7 +79,64 @@ class OutcomeReached:
     is_abandoned: bool
 
 
-Event: TypeAlias = AttemptStarted | AttemptEnded | RetryScheduled | OutcomeReached
+@dataclass(frozen=True, slots=True)
+class RateChanged:
+    """The rate was changed, to what the account's quota leaves for this client.
+
+    Attributes:
+        rate_before: Calls per second until now.
+        rate: Calls per second from now on.
+        ceiling: Calls per second up to which the rate recovers by itself; above it is only probed.
+        limit: The account's limit in calls per second, as a throttle has told it; None if not known.
+        others: Calls per second that others make on the same account; None if not known.
+        reason: Why, in words.
+        at: Seconds of the event loop's clock.
+    """
+
+    rate_before: float
+    rate: float
+    ceiling: float
+    limit: int | None
+    others: float | None
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """Calls are no longer sent, or one is let through to find out, or all are sent again.
+
+    Attributes:
+        breaker: What had failed: the account (every call would fail the same way) or the transport
+            (most recent calls got no usable answer).
+        state: `open`: nothing is sent; `half-open`: one call is under way; `closed`: all are sent.
+        reason: Why, in one sentence.
+        at: When, in seconds of the event loop's clock.
+    """
+
+    breaker: Literal["account", "transport"]
+    state: BreakerState
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClientClosed:
+    """The client was closed.
+
+    Attributes:
+        finished: Attempts that were under way and ended within the grace period.
+        cut_off: Attempts that were cut off after it; their outcomes are unknown.
+        dropped: Photos that waited, and were not sent.
+    """
+
+    finished: int
+    cut_off: int
+    dropped: int
+
+
+_PhotoEvent: TypeAlias = AttemptStarted | AttemptEnded | RetryScheduled | OutcomeReached
+Event: TypeAlias = _PhotoEvent | RateChanged | BreakerChanged | ClientClosed
 Hook: TypeAlias = Callable[[Event], None]
 
 

@@ -135,6 +135,8 @@ class Scored:
         attempts: Calls sent for it, the one that succeeded included.
         maybe_billed: How many of the calls before may have been billed without an answer.
         timings: Where its time went.
+        is_shared: True if the calls of an equal photo, in flight at the same time, brought the score; then it
+            has no attempts of its own and is not billed.
     """
 
     photo: Photo
@@ -142,6 +144,7 @@ class Scored:
     attempts: int
     maybe_billed: int
     timings: Timings
+    is_shared: bool = False
 
     @property
     def request_id(self) -> str:
@@ -150,8 +153,8 @@ class Scored:
 
     @property
     def is_billed(self) -> bool:
-        """A score is always billed."""
-        return True
+        """A score is always billed, once."""
+        return not self.is_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class Failed:
         attempts: Calls sent for it.
         maybe_billed: How many of them may have been billed without an answer, the last one included.
         timings: Where its time went.
+        is_shared: True if the error is that of an equal photo, in flight at the same time.
     """
 
     photo: Photo
@@ -171,6 +175,7 @@ class Failed:
     attempts: int
     maybe_billed: int
     timings: Timings
+    is_shared: bool = False
 
     @property
     def request_id(self) -> str:
@@ -180,7 +185,7 @@ class Failed:
     @property
     def is_billed(self) -> bool | None:
         """Whether the last call is billed; None means it is not known."""
-        return self.error.is_billed
+        return False if self.is_shared else self.error.is_billed
 
 
 Outcome: TypeAlias = Scored | Failed

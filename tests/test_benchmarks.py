@@ -25,3 +25,17 @@ def test_a_small_call_takes_a_quarter_of_the_official_sdks_cpu() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="could not import benchmarks")
+def test_the_rate_fits_the_quota_in_every_scenario() -> None:
+    """Simulated over 240 s, the share of the quota that is used and the throttles keep their bounds."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from benchmarks.quota import check; check()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -33,21 +33,20 @@ from tencent_liveness_async import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     import httpx
 
-    from tencent_liveness_async.sandbox import SandboxApp
 
 pytest.importorskip("PIL")
 
 from PIL import Image
+from sandbox_clients import KEY, URL, make_client, with_client
 
 from tencent_liveness_async.sandbox import (
     SANDBOX_SECRET_ID,
     SANDBOX_SECRET_KEY,
     FaultRule,
-    FaultScript,
     Latency,
     SandboxSettings,
     SandboxTransport,
@@ -56,38 +55,6 @@ from tencent_liveness_async.sandbox import (
 from tencent_liveness_async.sandbox import SandboxApp as App
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
-KEY = Credential(SANDBOX_SECRET_ID, SANDBOX_SECRET_KEY)
-URL = "https://photos.test/1.jpg"
-
-
-def make_client(app: SandboxApp, **settings: Any) -> LivenessClient:
-    """Make a client that talks to a sandbox in the same loop."""
-    return LivenessClient(
-        credentials=settings.pop("credentials", KEY),
-        endpoint="http://sandbox.test",
-        transport=SandboxTransport(app),
-        **settings,
-    )
-
-
-def with_client(
-    use: Callable[[LivenessClient], Coroutine[Any, Any, Any]],
-    *,
-    faults: tuple[FaultRule, ...] = (),
-    sandbox: dict[str, Any] | None = None,
-    **settings: Any,
-) -> tuple[Any, SandboxApp]:
-    """Run `use` with an open client in virtual time; return what it returns, and the sandbox."""
-    values: dict[str, Any] = {"faces": False, "quota": None, "faults": FaultScript(7, faults)} | (
-        sandbox or {}
-    )
-    app = App(SandboxSettings(**values))
-
-    async def scenario() -> Any:
-        async with make_client(app, **settings) as client:
-            return await use(client)
-
-    return run_virtual(scenario()), app
 
 
 def test_a_url_is_scored() -> None:
@@ -266,7 +233,8 @@ def test_options_share_pace_slots_and_statistics() -> None:
 
     async def use(client: LivenessClient) -> float:
         other = client.with_options(threshold=90)
-        await asyncio.gather(*(each.score(URL) for each in (client, other) for _ in range(50)))
+        urls = [f"{URL}?{number}" for number in range(50)]
+        await asyncio.gather(*(each.score(url) for each in (client, other) for url in urls))
         assert client.statistics() == other.statistics()
         assert client.statistics().scored == 100
         return asyncio.get_running_loop().time()

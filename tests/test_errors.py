@@ -14,6 +14,7 @@ from tencent_liveness_async import (
     AccountError,
     AuthenticationError,
     BillingError,
+    DeadlineTooShortError,
     Failed,
     LivenessAPIError,
     LivenessError,
@@ -27,6 +28,7 @@ from tencent_liveness_async import (
     RequestRefusedError,
     RunStoppedError,
     Scored,
+    ServiceUnreachableError,
     ThrottledError,
     Timings,
     TransientAPIError,
@@ -60,19 +62,26 @@ CLASSES = list(_walk(LivenessError))
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 
 
+FAULT = AuthenticationError("AuthFailure", "no", request_id="request-id", is_billed=False)
+SCORED = Scored(PHOTO, LivenessScore(99.5, "3.0", "request-id"), 1, 0, Timings(1, 2, 3))
+ARGUMENTS: dict[type[LivenessError], tuple[tuple[object, ...], dict[str, object]]] = {
+    LivenessAPIError: (("Some.Code", "文本"), {"request_id": "request-id", "is_billed": True}),
+    MalformedResponseError: (
+        ("it is HTML",),
+        {"status": 502, "request_id": "request-id", "excerpt": b"<html>"},
+    ),
+    PhotoRejectedError: (("too large",), {"rule": "long_side", "value": 4001, "limit": 4000}),
+    ServiceUnreachableError: (("refused",), {"failed": 15, "calls": 20, "retry_after": 4.0}),
+    DeadlineTooShortError: ((2.0,), {"estimated_wait": 3.5}),
+    RunStoppedError: ((FAULT,), {"finished": (SCORED,), "unfinished": (PHOTO,)}),
+}
+
+
 def _make(cls: type[LivenessError]) -> LivenessError:
     """Make an error of any class, with values unlike the defaults."""
-    if issubclass(cls, LivenessAPIError):
-        return cls("Some.Code", "文本", request_id="request-id", is_billed=True)
-    if issubclass(cls, MalformedResponseError):
-        return cls("it is HTML", status=502, request_id="request-id", excerpt=b"<html>")
-    if issubclass(cls, PhotoRejectedError):
-        return cls("too large", rule="long_side", value=4001, limit=4000)
-    if issubclass(cls, RunStoppedError):
-        fault = AuthenticationError("AuthFailure", "no", request_id="request-id", is_billed=False)
-        score = LivenessScore(99.5, "3.0", "request-id")
-        outcome = Scored(PHOTO, score, 1, 0, Timings(1, 2, 3))
-        return cls(fault, finished=(outcome,), unfinished=(PHOTO,))
+    for base, (args, settings) in ARGUMENTS.items():
+        if issubclass(cls, base):
+            return cls(*args, **settings)
     return cls("what happened")
 
 
@@ -85,6 +94,7 @@ def _make(cls: type[LivenessError]) -> LivenessError:
         (MalformedResponseError, {"is_billed": None}),
         (PhotoRejectedError, {"rule": "long_side", "value": 4001, "limit": 4000, "args": ("too large",)}),
         (RunStoppedError, {"unfinished": (PHOTO,)}),
+        (ServiceUnreachableError, {"failed": 15, "calls": 20, "retry_after": 4.0, "is_billed": False}),
     ],
 )
 def test_error_carries_its_details(cls: type[LivenessError], details: dict[str, object]) -> None:
@@ -244,6 +254,13 @@ def test_malformed_answer_is_shown_in_part() -> None:
     assert "<html>xxx" in str(error)
     assert len(error.excerpt) == 200
     assert len(str(error)) < 200
+
+
+def test_held_back_call_says_why_and_until_when() -> None:
+    """The error of a call that was held back tells how many failed, why, and when to ask again."""
+    text = str(_make(ServiceUnreachableError))
+    for part in ("not sent", "15 of the last 20", "refused", "in 4.0 s"):
+        assert part in text
 
 
 def test_stopped_run_counts_what_is_left() -> None:

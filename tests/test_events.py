@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tencent_liveness_async import AttemptEnded, AttemptStarted, OutcomeReached, Photo, RetryScheduled
+from tencent_liveness_async import (
+    AttemptEnded,
+    AttemptStarted,
+    BreakerChanged,
+    ClientClosed,
+    OutcomeReached,
+    Photo,
+    RateChanged,
+    RetryScheduled,
+)
 from tencent_liveness_async._errors import LivenessError
 from tencent_liveness_async._events import Hooks
 from tencent_liveness_async._models import Failed, Timings
@@ -21,6 +30,9 @@ EVENTS: tuple[Event, ...] = (
     AttemptEnded(PHOTO, 1, ERROR, 0.5),
     RetryScheduled(PHOTO, ERROR, 0.25),
     OutcomeReached(Failed(PHOTO, ERROR, 1, 0, Timings()), is_abandoned=False),
+    BreakerChanged("transport", "open", "15 of the last 20 calls failed", 12.5),
+    ClientClosed(3, 1, 20),
+    RateChanged(50.0, 19.6, 19.6, 20, 0.0, "throttled: 21 calls where the limit is 20", 1.5),
 )
 
 

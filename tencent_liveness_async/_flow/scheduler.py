@@ -1,4 +1,4 @@
-"""The one engine: slots, permits, attempts and retries of every photo.
+"""The one engine: slots, permits and attempts of every photo, and what its attempts teach.
 
 A photo waits for a slot, then its body is made, then it waits for a permit, and then its attempt is
 sent. All waiting is cancellable and ends at the photo's deadline. An attempt is not: it runs in a task of
@@ -9,59 +9,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 from .._errors import (
     ClientClosedError,
-    DeadlineExceededError,
+    DeadlineTooShortError,
+    LivenessAPIError,
     LivenessError,
-    OutcomeUnknownError,
     ThrottledError,
 )
-from .._events import AttemptEnded, AttemptStarted, Hooks, OutcomeReached, RetryScheduled
-from .._models import Failed, LivenessScore, Outcome, Photo, Scored, Timings
-from .retry import THROTTLE_WINDOW, RetryPolicy, RetryState
+from .._events import ClientClosed, Hooks, RateChanged
+from .breaker import AccountBreaker, TransportBreaker
+from .concurrency import ConcurrencyLimit
+from .lanes import Slots
+from .latency import LatencyBook
+from .pacer import Pacer
+from .quota import QuotaController
+from .retry import RetryBudget, RetryClass, RetryPolicy
+from .run import MIN_ATTEMPT_SECONDS, PhotoRun
 from .statistics import Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
     from random import Random
 
-    from .pacer import Pacer
+    from .._models import Outcome
+    from .lanes import Lane
+    from .run import Call
 
-THROTTLE_HOLD = 0.25
-"""Seconds that nothing is sent after a throttle, so that the calls already queued do not all hit it."""
-MIN_ATTEMPT_SECONDS = 0.5
-"""An attempt is not begun with less time left, or less than half of the whole: the service takes 0.2 to 1 s,
-and an answer that comes too late is paid for."""
-
-_Phase: TypeAlias = Literal["queue", "rate", "attempt"]
-"""What a photo's time goes to: its turn and its body, the pace, its attempts."""
-
-
-class Call(Protocol):
-    """One photo's call, as the scheduler sees it."""
-
-    @property
-    def photo(self) -> Photo: ...
-
-    async def prepare(self) -> None:
-        """Make the body. Raises PhotoError if the photo cannot be sent."""
-
-    def close(self) -> None:
-        """Let go of what the body is made from."""
-
-    async def authenticate(self) -> None:
-        """Take the credential for the next attempt. Raises MissingCredentialsError if there is none."""
-
-    async def send(self, seconds: float) -> LivenessScore:
-        """Make one attempt within so many seconds. Raises LivenessError if it brings no score."""
+_UPDATE_SECONDS = 1.0
 
 
 class Scheduler:
-    """Runs calls with bounded concurrency at the pacer's pace.
+    """Runs calls with bounded concurrency at the account's pace.
 
     Args:
-        pacer: Gives one permit for each attempt.
+        rate: Attempts per second, never exceeded.
         max_concurrency: Photos between their slot and their outcome.
         retry: Which attempts are followed by another.
         attempt_timeout: Seconds an attempt may take, if the deadline does not end it sooner.
@@ -72,26 +55,37 @@ class Scheduler:
     def __init__(
         self,
         *,
-        pacer: Pacer,
+        rate: float,
         max_concurrency: int,
         retry: RetryPolicy,
         attempt_timeout: float,
         hooks: Hooks,
         random: Random,
     ) -> None:
-        self.pacer = pacer
         self.retry = retry
         self.attempt_timeout = attempt_timeout
         self.hooks = hooks
         self.random = random
         self.max_concurrency = max_concurrency
-        self.slots = asyncio.Semaphore(max_concurrency)
+        self.pacer = Pacer(rate)
+        self.quota = QuotaController(rate, on_change=self._change_rate)
+        self.concurrency = ConcurrencyLimit(max_concurrency)
+        self.slots = Slots(self.concurrency.limit)
+        self.account = AccountBreaker(hooks.emit)
+        self.transport = TransportBreaker(hooks.emit)
+        self.retry_budget = RetryBudget(retry.budget)
+        self.flights: dict[Hashable, PhotoRun] = {}
         self.counters: Counter[str] = Counter()
+        self.retries: Counter[RetryClass] = Counter()
+        self._queue_latency = LatencyBook()
+        self._rate_latency = LatencyBook()
+        self._attempt_latency = LatencyBook()
+        self._usual_seconds = 0.0
+        self._update_at = 0.0
         self._runs: set[PhotoRun] = set()
-        self._episode_ends_at = 0.0
         self._is_closed = False
 
-    def start(self, call: Call, *, deadline: float) -> PhotoRun:
+    def start(self, call: Call, *, deadline: float, lane: Lane) -> PhotoRun:
         """Begin a call; `deadline` is in seconds from now and includes all waiting.
 
         Raises:
@@ -99,17 +93,17 @@ class Scheduler:
         """
         if self._is_closed:
             raise ClientClosedError("the client is closed")
-        run = PhotoRun(self, call, deadline)
+        run = PhotoRun(self, call, deadline, lane)
         self._runs.add(run)
         run.task.add_done_callback(lambda _: self._runs.discard(run))
         return run
 
-    async def run(self, call: Call, *, deadline: float) -> Outcome:
+    async def run(self, call: Call, *, deadline: float, lane: Lane = "interactive") -> Outcome:
         """Run a call to its outcome.
 
         Cancelling it costs nothing unless an attempt is under way, which then ends in the background.
         """
-        run = self.start(call, deadline=deadline)
+        run = self.start(call, deadline=deadline, lane=lane)
         try:
             return await asyncio.shield(run.task)
         except asyncio.CancelledError:
@@ -118,213 +112,176 @@ class Scheduler:
             run.abandon()
             raise
 
-    def note_throttle(self) -> None:
-        """Hold everybody, once for all the throttles of the same second of the service."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._episode_ends_at:
-            self._episode_ends_at = now + THROTTLE_WINDOW
-            self.pacer.hold(THROTTLE_HOLD)
-
-    def statistics(self) -> Statistics:
-        return Statistics(**self.counters)
-
     async def aclose(self, *, grace: float) -> None:
         """Abandon what waits, let attempts under way end for up to `grace` seconds, cancel the rest."""
-        self._is_closed = True
-        for run in tuple(self._runs):
-            run.abandon()
-        tasks = {run.task for run in self._runs}
-        if not tasks:
+        is_first, self._is_closed = not self._is_closed, True
+        runs = tuple(self._runs)
+        sending = [run for run in runs if run.is_sending]
+        try:
+            await _end_runs([run for run in runs if not run.task.get_loop().is_closed()], grace)
+        finally:
+            if is_first:  # whoever closes at the same time waits for the same runs
+                cut_off = sum(run.is_cut_off or not run.task.done() for run in sending)
+                self.hooks.emit(ClientClosed(len(sending) - cut_off, cut_off, len(runs) - len(sending)))
+
+    # What a photo asks on its way.
+
+    def estimate_wait(self, lane: Lane) -> float:
+        """Return about how many seconds a newcomer in a lane waits until it is sent."""
+        ahead = self.slots.queue.count_ahead(lane) + self.pacer.queue.count_ahead(lane)
+        return self.pacer.hold_left + self.estimate_seconds(ahead)
+
+    def estimate_seconds(self, count: int) -> float:
+        """Return about how many seconds it takes to send so many photos."""
+        throughput = self.quota.ceiling  # not the rate of the moment: a probe's lasts for milliseconds
+        if self._usual_seconds:
+            throughput = min(throughput, self.slots.limit / self._usual_seconds)
+        return count / throughput
+
+    def check_deadline(self, lane: Lane, deadline: float) -> None:
+        """Refuse an interactive photo at once whose deadline would pass in the queue.
+
+        A bulk one waits. Its refusal would only make room for the next of its source, which would be refused
+        as well: a stream would spend a million photos within seconds on a quota that is low for a while.
+
+        Raises:
+            DeadlineTooShortError: The wait is longer than the deadline allows.
+        """
+        if lane == "bulk":
             return
-        try:
-            await asyncio.wait(tasks, timeout=grace)
-        finally:
-            for task in tasks:
-                task.cancel()
-        await asyncio.wait(tasks)
+        wait = self.estimate_wait(lane)
+        if wait > deadline - min(MIN_ATTEMPT_SECONDS, deadline / 2):
+            raise DeadlineTooShortError(deadline, estimated_wait=wait)
 
+    async def admit(self, lane: Lane, credential: Hashable, *, check_wanted: Callable[[], object]) -> None:
+        """Wait for leave to send one attempt: a permit, and both breakers closed.
 
-class PhotoRun:
-    """One photo on its way from admission to its outcome, in a task of its own.
+        While the transport's breaker is open an interactive call fails and a bulk one waits. Before the
+        turn of a probe is taken, `check_wanted` is asked, which raises if the attempt will not be made.
 
-    Attributes:
-        photo: The photo.
-        task: Ends with the outcome, or cancelled if the run was abandoned before its first attempt.
-        is_cut_short: True if the run would have gone on, had it not been abandoned.
-    """
-
-    def __init__(self, scheduler: Scheduler, call: Call, deadline: float) -> None:
-        self.photo = call.photo
-        self.is_cut_short = False
-        self._scheduler = scheduler
-        self._call = call
-        self._deadline = deadline
-        self._now = asyncio.get_running_loop().time
-        self._expires_at = self._now() + deadline
-        self._retry = RetryState(scheduler.retry, scheduler.random)
-        self._error: LivenessError | None = None
-        self._is_sending = False
-        self._is_abandoned = False
-        self._attempts = 0
-        self._maybe_billed = 0
-        self._phase: _Phase = "queue"
-        self._phase_began = self._now()
-        self._seconds: dict[_Phase, float] = {"queue": 0.0, "rate": 0.0, "attempt": 0.0}
-        self._waiting = asyncio.timeout_at(self._expires_at)
-        self.task = asyncio.get_running_loop().create_task(self._run(), name=f"score {self.photo.name}")
-
-    def abandon(self) -> None:
-        """Nobody waits for the outcome any more: stop now, or after the attempt that is under way."""
-        self._is_abandoned = True
-        if not self._is_sending:
-            self.task.cancel()
-
-    async def _run(self) -> Outcome:
-        counters = self._scheduler.counters
-        counters["waiting"] += 1
-        try:
-            outcome = await self._reach_outcome()
-        finally:
-            counters["waiting"] -= 1
-        if isinstance(outcome, Scored):
-            counters["scored"] += 1
-        else:
-            counters["failed"] += 1
-        self._scheduler.hooks.emit(OutcomeReached(outcome, self._is_abandoned))
-        return outcome
-
-    async def _reach_outcome(self) -> Outcome:
-        """Reach the outcome, all waiting included, with one timer for the deadline of all of it."""
-        try:
-            async with self._waiting:
-                return await self._score_in_slot()
-        except LivenessError as exc:
-            return self._fail(exc)
-        except TimeoutError as exc:
-            if not self._waiting.expired():  # a time-out of the call's own, not of the deadline
-                raise
-            return self._fail(self._deadline_error(), self._error or exc)
-
-    async def _score_in_slot(self) -> Outcome:
-        await self._scheduler.slots.acquire()
-        try:
-            await self._call.prepare()
-            return self._succeed(await self._attempt_until_done())
-        except asyncio.CancelledError:
-            if self._error is None or self._waiting.expired():
-                raise
-            self.is_cut_short = True
-            return self._fail(self._error)  # what was tried may be billed, so it is an outcome
-        finally:
-            self._call.close()
-            self._scheduler.slots.release()
-
-    async def _attempt_until_done(self) -> LivenessScore:
+        Raises:
+            AccountError: The account's breaker is open.
+            ConfigurationError: The same.
+            ServiceUnreachableError: The transport's breaker is open.
+        """
+        now = asyncio.get_running_loop().time
+        self.account.note_credential(credential, now())
         while True:
-            self._enter("queue")
-            await self._call.authenticate()
-            self._enter("rate")
-            await self._scheduler.pacer.wait_permit()
-            try:
-                return await self._attempt()
-            except LivenessError as exc:
-                self._error = exc
-                wait = self._plan_retry(exc)
-            await asyncio.sleep(wait)
+            error = self._find_stop(now())
+            if error is None:
+                await self.pacer.wait_permit(lane)
+                error = self._find_stop(now())
+            if error is None:  # only now: the turn of a probe is taken if neither of the two objects
+                check_wanted()
+                self.account.check(now())
+                self.transport.check(now())
+                return
+            retry_after = getattr(error, "retry_after", None)
+            if lane == "interactive" or retry_after is None:
+                raise error
+            await asyncio.sleep(retry_after)
 
-    async def _attempt(self) -> LivenessScore:
-        left = self._expires_at - self._now()
-        if left < min(MIN_ATTEMPT_SECONDS, self._deadline / 2):
-            raise self._deadline_error() from self._error
-        self._begin_attempt()
-        try:
-            score = await self._call.send(min(self._scheduler.attempt_timeout, left))
-        except LivenessError as exc:
-            self._end_attempt(exc)
-            raise
-        except asyncio.CancelledError as exc:  # the grace period of closing is over, or the loop ends
-            self._is_abandoned = True
-            error = OutcomeUnknownError("the attempt was cut off while it was under way")
-            self._end_attempt(error)
-            raise error from exc
-        except BaseException as exc:  # a fault of a transport or of this package, raised to whoever asked
-            self._end_attempt(OutcomeUnknownError(f"the attempt ended in {type(exc).__name__}"))
-            raise
-        self._end_attempt(None)
-        return score
+    def _find_stop(self, now: float) -> LivenessError | None:
+        """Return what keeps an attempt from being sent now."""
+        return self.account.peek(now) or self.transport.peek(now)
 
-    def _begin_attempt(self) -> None:
-        self._waiting.reschedule(None)  # the attempt has timeouts of its own
-        self._enter("attempt")
-        self._attempts += 1
-        self._scheduler.hooks.emit(AttemptStarted(self.photo, self._attempts))
-        self._is_sending = True
-        self._scheduler.counters["waiting"] -= 1
-        self._scheduler.counters["in_flight"] += 1
+    # What attempts and outcomes teach.
 
-    def _end_attempt(self, error: LivenessError | None) -> None:
-        seconds = self._enter("rate")
-        self._is_sending = False
-        self._scheduler.counters["in_flight"] -= 1
-        self._scheduler.counters["waiting"] += 1
+    def note_attempt_started(self, now: float) -> None:
+        """Hear that an attempt is sent."""
+        self.counters["waiting"] -= 1
+        self.counters["in_flight"] += 1
+        self.quota.note_sent(now)
+
+    def note_attempt_ended(self, error: LivenessError | None, *, began: float, now: float) -> None:
+        """Hear how an attempt has ended."""
         self._count_attempt(error)
-        self._scheduler.hooks.emit(AttemptEnded(self.photo, self._attempts, error, seconds))
-        if error is not None:
-            self._waiting.reschedule(self._expires_at)
+        if isinstance(error, ThrottledError):
+            if hold := self.quota.note_throttle(error.message, began, now):
+                self.pacer.hold(hold)
+            self.transport.note_success(now, began=began)
+            return
+        if error is None:
+            self.transport.note_success(now, began=began)
+        else:
+            self.transport.note(error, now, began=began)
+        if error is None or isinstance(error, LivenessAPIError):
+            self._attempt_latency.record(now - began, now)
+            self.quota.note_success(began, now)
+            self._update_concurrency(now)
 
-    def _enter(self, phase: _Phase) -> float:
-        """Begin a phase, and return the seconds that the one before has taken."""
-        now = self._now()
-        seconds = now - self._phase_began
-        self._seconds[self._phase] += seconds
-        self._phase, self._phase_began = phase, now
-        return seconds
+    def note_outcome(self, outcome: Outcome, *, began: float) -> None:
+        """Hear what a photo has come to; its last attempt, if there was any, began then."""
+        now = asyncio.get_running_loop().time()
+        self._queue_latency.record(outcome.timings.queue, now)
+        self._rate_latency.record(outcome.timings.rate, now)
+        self.counters["shared"] += outcome.is_shared
+        if not outcome.attempts:  # it says nothing new
+            return
+        error = getattr(outcome, "error", None)
+        if error is None:
+            self.account.note_success(now, began=began)
+        else:
+            self.account.note(error, now, began=began)
+
+    def statistics(self) -> Statistics:
+        """Return the counts so far, and the state now."""
+        lanes: tuple[Lane, Lane] = ("interactive", "bulk")
+        slots, permits = self.slots.queue.waiting, self.pacer.queue.waiting
+        return Statistics(
+            **self.counters,
+            retries={each.value: self.retries[each] for each in RetryClass},
+            queued={lane: slots[lane] + permits[lane] for lane in lanes},
+            concurrency=self.slots.limit,
+            rate=self.pacer.rate,
+            ceiling=self.quota.ceiling,
+            limit=self.quota.limit,
+            others=self.quota.others,
+            account=self.account.state,
+            transport=self.transport.state,
+            queue_latency=self._queue_latency.quantiles(),
+            rate_latency=self._rate_latency.quantiles(),
+            attempt_latency=self._attempt_latency.quantiles(),
+        )
 
     def _count_attempt(self, error: LivenessError | None) -> None:
-        counters = self._scheduler.counters
+        counters = self.counters
+        counters["in_flight"] -= 1
+        counters["waiting"] += 1
         counters["attempts"] += 1
         is_billed = True if error is None else error.is_billed
         counters["billed"] += is_billed is True
         counters["maybe_billed"] += is_billed is None
-        self._maybe_billed += is_billed is None
         counters["throttled"] += isinstance(error, ThrottledError)
 
-    def _plan_retry(self, error: LivenessError) -> float:
-        """Return how long to wait before the next attempt, or raise what ends the photo."""
-        if isinstance(error, ThrottledError):
-            self._scheduler.note_throttle()
-        wait = self._retry.next_wait(error)
-        if wait is None or self._is_abandoned:
-            self.is_cut_short = wait is not None
-            raise error
-        if self._now() + wait >= self._expires_at:
-            raise self._deadline_error() from error
-        self._scheduler.counters["retries"] += 1
-        self._scheduler.hooks.emit(RetryScheduled(self.photo, error, wait))
-        return wait
+    def _change_rate(self, change: RateChanged) -> None:
+        self.pacer.set_rate(change.rate)
+        self.hooks.emit(change)
 
-    def _deadline_error(self) -> DeadlineExceededError:
-        tried = "it was not sent"
-        if self._error is not None:
-            tried = f"the last of its attempts ({self._attempts}) ended so: {self._error}"
-        error = DeadlineExceededError(
-            f"{self.photo.name} got no score within {self._deadline:.3g} s; {tried}"
-        )
-        if self._error is not None:
-            error.request_id = self._error.request_id
-            error.is_billed = self._error.is_billed
-        return error
+    def _update_concurrency(self, now: float) -> None:
+        """Follow the latency, once a second: quantiles take 10 us."""
+        if now < self._update_at:
+            return
+        self._update_at = now + _UPDATE_SECONDS
+        quantiles = self._attempt_latency.quantiles()
+        self._usual_seconds = quantiles.p50
+        self.concurrency.update(self.pacer.rate, quantiles.p95)
+        self.slots.set_limit(self.concurrency.limit)
 
-    def _succeed(self, score: LivenessScore) -> Scored:
-        return Scored(self.photo, score, self._attempts, self._maybe_billed, self._timings())
 
-    def _fail(self, error: LivenessError, cause: BaseException | None = None) -> Failed:
-        error.__cause__ = cause or error.__cause__
-        return Failed(self.photo, error, self._attempts, self._maybe_billed, self._timings())
-
-    def _timings(self) -> Timings:
-        self._enter("queue")
-        return Timings(**self._seconds)
+async def _end_runs(runs: Sequence[PhotoRun], grace: float) -> None:
+    """Abandon runs, let attempts under way end for a while, cancel the rest."""
+    for run in runs:
+        run.abandon()
+    tasks = [run.task for run in runs]
+    if not tasks:
+        return
+    try:
+        await asyncio.wait(tasks, timeout=grace)
+    finally:
+        for task in tasks:
+            task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _is_cancelled() -> bool:

@@ -15,7 +15,7 @@ from .._models import Failed, Outcome, Photo, PhotoSource
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .scheduler import PhotoRun
+    from .run import PhotoRun
 
 PhotoSources: TypeAlias = Iterable[PhotoSource] | AsyncIterable[PhotoSource]
 

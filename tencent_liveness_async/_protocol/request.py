@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .._errors import ConfigurationError
 from .._version import __version__
-from .endpoint import SERVICE, Endpoint
+from .endpoint import SERVICE
 from .signing import UNSIGNED_PAYLOAD, UNSIGNED_PAYLOAD_SHA256, build_authorization
 
 if TYPE_CHECKING:
@@ -29,12 +29,10 @@ class RequestSettings:
     """What all requests of a client have in common.
 
     Attributes:
-        endpoint: Where they go; its host is signed.
         region: The region whose quota and log they belong to; the service ignores one it does not need.
         language: The language of the service's messages.
     """
 
-    endpoint: Endpoint
     region: str
     language: Language
 
@@ -49,6 +47,7 @@ def build_headers(
     body: RequestBody,
     settings: RequestSettings,
     *,
+    host: str,
     secret_id: str,
     secret_key: str,
     token: str | None,
@@ -58,13 +57,13 @@ def build_headers(
 
     Args:
         body: What will be sent, and its hash.
-        settings: The endpoint, region and language.
+        settings: The region and language.
+        host: Where it will be sent; it is signed as it is sent.
         secret_id: The id of the key.
         secret_key: The key; it only enters the signature.
         token: The token of a temporary key.
         timestamp: UNIX seconds by the service's clock; more than five minutes off is refused.
     """
-    host = settings.endpoint.host
     authorization = build_authorization(
         secret_id=secret_id,
         secret_key=secret_key,

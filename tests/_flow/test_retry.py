@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
@@ -15,10 +16,23 @@ from tencent_liveness_async._errors import (
     NotSentError,
     OutcomeUnknownError,
     PhotoRejectedError,
+    ServiceUnreachableError,
     StaleConnectionError,
     make_api_error,
 )
-from tencent_liveness_async._flow.retry import THROTTLE_WINDOW, RetryPolicy, RetryState
+from tencent_liveness_async._flow.retry import (
+    THROTTLE_WINDOW,
+    RetryBudget,
+    RetryClass,
+    RetryPolicy,
+    RetryState,
+    classify,
+)
+
+INTERNAL = make_api_error("InternalError", "")
+THROTTLED = make_api_error("RequestLimitExceeded", "")
+UNKNOWN = OutcomeUnknownError("read timeout")
+UNREACHABLE = ServiceUnreachableError("refused", failed=20, calls=20, retry_after=1.0)
 
 
 def count_retries(error: LivenessError, policy: RetryPolicy | None = None, most: int = 50) -> int:
@@ -44,6 +58,7 @@ def test_every_code_is_retried_as_often_as_its_rule_says(code: str) -> None:
         (MalformedResponseError("html", status=502), 1),
         (PhotoRejectedError("too big", rule="long_side", value=1, limit=1), 0),
         (DeadlineExceededError("late"), 0),
+        (UNREACHABLE, 0),
     ],
 )
 def test_faults_are_retried_by_what_they_may_have_cost(error: LivenessError, expected: int) -> None:
@@ -103,6 +118,11 @@ def test_throttled_photos_come_back_spread_over_the_window() -> None:
         {"wait_initial": 9.0, "wait_max": 1.0},
         {"max_not_sent": -1},
         {"max_maybe_billed": -1},
+        {"budget": -1.0},
+        {"budget": math.nan},
+        {"transient_cost": -1.0},
+        {"maybe_billed_cost": math.inf},
+        {"success_refund": math.nan},
     ],
 )
 def test_a_policy_out_of_range_is_refused(settings: dict[str, float]) -> None:
@@ -128,3 +148,175 @@ def test_each_code_has_retries_of_its_own() -> None:
     for _ in range(3):
         assert state.next_wait(make_api_error("InternalError", "")) is not None
     assert state.next_wait(make_api_error("FailedOperation", "")) is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (THROTTLED, RetryClass.THROTTLE),
+        (INTERNAL, RetryClass.TRANSIENT),
+        (make_api_error("AuthFailure.SignatureExpire", ""), RetryClass.TRANSIENT),
+        (NotSentError("refused"), RetryClass.NOT_SENT),
+        (UNKNOWN, RetryClass.MAYBE_BILLED),
+        (StaleConnectionError("closed"), RetryClass.MAYBE_BILLED),
+        (MalformedResponseError("html", status=502), RetryClass.MAYBE_BILLED),
+        (UNREACHABLE, RetryClass.FINAL),
+        (make_api_error("ResourceUnavailable.InArrears", ""), RetryClass.FINAL),
+        (make_api_error("InvalidParameterValue.NoFaceInPhoto", ""), RetryClass.FINAL),
+        (DeadlineExceededError("late"), RetryClass.FINAL),
+    ],
+)
+def test_every_error_has_a_class(error: LivenessError, expected: RetryClass) -> None:
+    """An error asks for a retry of the class that says what it costs and what limits it."""
+    assert classify(error) is expected
+
+
+@pytest.mark.parametrize("code", sorted(CODE_RULES))
+def test_only_final_errors_are_not_tried_again(code: str) -> None:
+    """A code is of the final class if and only if it is never tried again."""
+    error = make_api_error(code, "")
+    assert (classify(error) is RetryClass.FINAL) == (count_retries(error) == 0)
+
+
+@given(
+    size=st.integers(0, 1000),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 100)), max_size=100),
+)
+def test_a_budget_never_leaves_its_bounds(size: int, steps: list[tuple[bool, int]]) -> None:
+    """Spending takes all of a cost or nothing; there are never less than 0 tokens nor more than the size."""
+    budget = RetryBudget(size)
+    for is_spent, tokens in steps:
+        before = budget.tokens
+        if is_spent:
+            can_spend = budget.can_spend(tokens)
+            assert can_spend == (before >= tokens)
+            assert budget.spend(tokens) is can_spend
+            assert budget.tokens == before - tokens * can_spend
+        else:
+            budget.give_back(tokens)
+            assert budget.tokens == min(size, before + tokens)
+        assert 0 <= budget.tokens <= size
+
+
+def test_a_budget_shows_its_level() -> None:
+    """The repr tells how many tokens are left of how many."""
+    budget = RetryBudget(100)
+    budget.spend(14)
+    assert repr(budget) == "<RetryBudget 86 of 100>"
+
+
+@pytest.mark.parametrize(
+    ("error", "cost"),
+    [
+        (INTERNAL, 14),
+        (UNKNOWN, 28),
+        (MalformedResponseError("html", status=502), 28),
+        (THROTTLED, 0),
+        (NotSentError("refused"), 0),
+        (StaleConnectionError("closed"), 0),
+        (make_api_error("AuthFailure.SignatureExpire", ""), 0),
+        (make_api_error("AuthFailure.TokenFailure", ""), 0),
+        (DeadlineExceededError("late"), 0),
+        (make_api_error("FailedOperation.FaceSizeTooSmall", ""), 0),
+    ],
+)
+def test_a_retry_costs_what_its_class_costs(error: LivenessError, cost: int) -> None:
+    """Transient retries cost 14 tokens, those that may be billed 28, the others and no retry nothing."""
+    budget = RetryBudget()
+    RetryState(RetryPolicy(), Random(1), budget=budget).next_wait(error)
+    assert budget.tokens == 500 - cost
+
+
+def test_an_outage_is_not_answered_with_a_storm() -> None:
+    """When every photo fails, the client makes 35 retries and no more; free ones go on."""
+    policy, budget = RetryPolicy(), RetryBudget()
+    waits = [RetryState(policy, Random(1), budget=budget).next_wait(INTERNAL) for _ in range(1000)]
+    assert [wait is not None for wait in waits] == [True] * 35 + [False] * 965
+    for error in (THROTTLED, NotSentError("refused"), StaleConnectionError("closed")):
+        assert RetryState(policy, Random(1), budget=budget).next_wait(error) is not None
+
+
+def test_a_retry_that_is_refused_costs_nothing() -> None:
+    """A photo whose retries are used up, or cannot be paid for, leaves the budget as it is."""
+    budget = RetryBudget(27)
+    state = RetryState(RetryPolicy(), Random(1), budget=budget)
+    assert state.next_wait(UNKNOWN) is None
+    assert budget.tokens == 27
+    state = RetryState(RetryPolicy(max_maybe_billed=0), Random(1), budget=RetryBudget(500))
+    assert state.next_wait(UNKNOWN) is None
+    assert budget.tokens == 27
+
+
+def test_a_first_success_gives_a_token_back() -> None:
+    """A photo that is scored at its first attempt gives one token back, one that was tried again none."""
+    policy, budget = RetryPolicy(), RetryBudget()
+    budget.spend(100)
+    RetryState(policy, Random(1), budget=budget).note_success()
+    assert budget.tokens == 401
+    for error in (THROTTLED, NotSentError("refused")):
+        state = RetryState(policy, Random(1), budget=budget)
+        state.next_wait(error)
+        state.note_success()
+    assert budget.tokens == 401
+
+
+def test_prices_are_the_policys() -> None:
+    """Costs and refund come from the policy, and an infinite budget never says no."""
+    policy = RetryPolicy(transient_cost=3.0, maybe_billed_cost=5.0, success_refund=2.0)
+    budget = RetryBudget(10.0)
+    RetryState(policy, Random(1), budget=budget).next_wait(INTERNAL)
+    RetryState(policy, Random(1), budget=budget).next_wait(UNKNOWN)
+    assert budget.tokens == 2.0
+    RetryState(policy, Random(1), budget=budget).note_success()
+    assert budget.tokens == 4.0
+    endless = RetryBudget(math.inf)
+    for _ in range(100):
+        assert RetryState(policy, Random(1), budget=endless).next_wait(INTERNAL) is not None
+
+
+def test_a_photo_that_fails_while_others_are_scored_ends() -> None:
+    """The third error of the same code ends a photo if another was scored since the first of them."""
+    scored = 7
+    state = RetryState(RetryPolicy(), Random(1), count_scored=lambda: scored)
+    assert state.next_wait(INTERNAL) is not None
+    scored += 1
+    assert state.next_wait(INTERNAL) is not None
+    assert state.next_wait(INTERNAL) is None
+
+
+def test_a_photo_is_not_blamed_for_an_outage() -> None:
+    """While nobody is scored, the code's own rule decides; scores before the first error do not count."""
+    state = RetryState(RetryPolicy(), Random(1), count_scored=lambda: 1000)
+    assert [state.next_wait(INTERNAL) is not None for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_mended_service_ends_the_patience() -> None:
+    """A photo that outlived two errors of an outage ends at its next if others are scored by then."""
+    scored = 0
+    unavailable = make_api_error("ServiceUnavailable", "")
+    state = RetryState(RetryPolicy(), Random(1), count_scored=lambda: scored)
+    assert [state.next_wait(unavailable) is not None for _ in range(4)] == [True] * 4
+    scored = 1
+    assert state.next_wait(unavailable) is None
+
+
+def test_poison_is_one_code_of_the_service() -> None:
+    """Different codes, throttles and failures of the network do not add up to a poisoned photo."""
+    scored = iter(range(1000))
+    state = RetryState(RetryPolicy(max_maybe_billed=5), Random(1), count_scored=lambda: next(scored))
+    codes = ("InternalError", "FailedOperation.RpcFail", "ServiceUnavailable")
+    for code in codes * 2:
+        assert state.next_wait(make_api_error(code, "")) is not None
+    for error in (THROTTLED, NotSentError("refused"), UNKNOWN):
+        assert [state.next_wait(error) is not None for _ in range(4)] == [True] * 4
+    assert state.next_wait(make_api_error("ServiceUnavailable", "")) is None
+
+
+def test_a_poisoned_photo_costs_nothing_more() -> None:
+    """The retry that a poisoned photo does not get is not paid for."""
+    scored = iter(range(10))
+    budget = RetryBudget()
+    state = RetryState(RetryPolicy(), Random(1), budget=budget, count_scored=lambda: next(scored))
+    for _ in range(3):
+        state.next_wait(INTERNAL)
+    assert budget.tokens == 500 - 2 * 14

@@ -21,15 +21,33 @@ from tencent_liveness_async._events import (
     AttemptStarted,
     Event,
     OutcomeReached,
+    RateChanged,
     RetryScheduled,
 )
 from tencent_liveness_async._flow import RetryPolicy, Scheduler, Statistics
-from tencent_liveness_async._flow.retry import THROTTLE_WINDOW
-from tencent_liveness_async._flow.scheduler import THROTTLE_HOLD
 from tencent_liveness_async._models import Failed, LivenessScore, Outcome, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+COUNTERS = (
+    "waiting",
+    "in_flight",
+    "attempts",
+    "scored",
+    "failed",
+    "shared",
+    "billed",
+    "maybe_billed",
+    "throttled",
+)
+
+
+def count(statistics: Statistics) -> dict[str, int]:
+    """Return the counters that are not zero."""
+    counters = {name: getattr(statistics, name) for name in COUNTERS}
+    return {name: number for name, number in counters.items() if number}
 
 
 def run_call(call: FakeCall, *, deadline: float = 60.0, attempt_timeout: float = 15.0) -> Outcome:
@@ -181,7 +199,7 @@ def test_never_more_in_flight_than_slots() -> None:
         scheduler.hooks = type(scheduler.hooks)([watch])
         calls = (scheduler.run(FakeCall(str(number), server_error()), deadline=60) for number in range(20))
         await asyncio.gather(*calls)
-        return most + 1
+        return most
 
     assert run_virtual(scenario()) == 3
 
@@ -201,19 +219,20 @@ def test_a_throttle_holds_everybody() -> None:
     assert min(run_virtual(scenario())) >= 0.35
 
 
-def test_one_second_of_throttles_is_one_hold() -> None:
-    """Many throttles within a second hold the pace once, not once each."""
+def test_one_second_of_throttles_is_one_cut() -> None:
+    """Many throttles of the same second cut the rate once, not once each."""
+    changes: list[Event] = []
 
-    async def scenario() -> float:
-        scheduler = make_scheduler(max_concurrency=50)
+    async def scenario() -> None:
+        scheduler = make_scheduler(max_concurrency=50, hooks=[changes.append])
         calls = [FakeCall(str(number), throttled(), seconds=0.018 * number) for number in range(50)]
-        await asyncio.gather(*(scheduler.run(call, deadline=60) for call in calls))
-        later = FakeCall("later")
-        scheduler.note_throttle()
-        await scheduler.run(later, deadline=60)
-        return later.sent_at[0] - scheduler._episode_ends_at
+        tasks = [asyncio.ensure_future(scheduler.run(call, deadline=60)) for call in calls]
+        await asyncio.sleep(0.95)
+        rates = [event for event in changes if isinstance(event, RateChanged)]
+        assert sum(change.rate < change.rate_before for change in rates) == 1
+        await asyncio.gather(*tasks)
 
-    assert run_virtual(scenario()) == pytest.approx(THROTTLE_HOLD - THROTTLE_WINDOW)
+    run_virtual(scenario())
 
 
 def test_every_step_is_an_event() -> None:
@@ -246,7 +265,7 @@ def test_cancelling_while_waiting_costs_nothing() -> None:
 
     scheduler, late = run_virtual(scenario())
     assert late.sent_at == []
-    assert scheduler.statistics() == Statistics(attempts=2, scored=2, billed=2)
+    assert count(scheduler.statistics()) == {"attempts": 2, "scored": 2, "billed": 2}
 
 
 def test_cancelling_an_attempt_lets_it_end_and_reports_it() -> None:
@@ -265,7 +284,7 @@ def test_cancelling_an_attempt_lets_it_end_and_reports_it() -> None:
 
     statistics = run_virtual(scenario()).statistics()
     assert (statistics.scored, statistics.billed, statistics.in_flight) == (1, 1, 0)
-    last = events[-1]
+    last = events[-2]  # the client's closing comes after it
     assert isinstance(last, OutcomeReached)
     assert last.is_abandoned
     assert isinstance(last.outcome, Scored)
@@ -291,7 +310,7 @@ def test_closing_cuts_off_what_outlasts_the_grace_period() -> None:
 
     async def scenario() -> tuple[Outcome, float]:
         scheduler = make_scheduler()
-        run = scheduler.start(FakeCall("a", seconds=50), deadline=60)
+        run = scheduler.start(FakeCall("a", seconds=50), deadline=60, lane="bulk")
         await asyncio.sleep(1)
         await scheduler.aclose(grace=2)
         return run.task.result(), asyncio.get_running_loop().time()
@@ -343,9 +362,16 @@ def test_the_numbers_add_up() -> None:
         await asyncio.gather(*(scheduler.run(call, deadline=60) for call in calls))
         return scheduler.statistics()
 
-    assert run_virtual(scenario()) == Statistics(
-        attempts=5, scored=2, failed=2, billed=3, maybe_billed=1, throttled=1, retries=1
-    )
+    statistics = run_virtual(scenario())
+    assert count(statistics) == {
+        "attempts": 5,
+        "scored": 2,
+        "failed": 2,
+        "billed": 3,
+        "maybe_billed": 1,
+        "throttled": 1,
+    }
+    assert {name: number for name, number in statistics.retries.items() if number} == {"throttle": 1}
 
 
 def test_a_photo_that_waits_when_the_client_closes_says_so() -> None:
@@ -378,7 +404,7 @@ def test_a_foreign_error_is_no_success() -> None:
             await scheduler.run(Broken("a"), deadline=60)
         return scheduler.statistics()
 
-    assert run_virtual(scenario()) == Statistics(attempts=1, maybe_billed=1)
+    assert count(run_virtual(scenario())) == {"attempts": 1, "maybe_billed": 1}
     assert isinstance(events[-1], AttemptEnded)
     assert isinstance(events[-1].error, OutcomeUnknownError)
 
@@ -397,7 +423,7 @@ def test_a_photo_cancelled_between_attempts_has_an_outcome() -> None:
         await scheduler.aclose(grace=1)
 
     run_virtual(scenario())
-    last = events[-1]
+    last = events[-2]  # the client's closing comes after it
     assert isinstance(last, OutcomeReached)
     assert isinstance(last.outcome, Failed)
     assert (last.outcome.error, last.outcome.maybe_billed, last.is_abandoned) == (unknown, 1, True)
@@ -421,8 +447,9 @@ def test_a_slow_credential_is_bounded_by_the_deadline() -> None:
     """Waiting for a credential is waiting: it ends at the deadline and is no attempt."""
 
     class Slow(FakeCall):
-        async def authenticate(self) -> None:
+        async def authenticate(self) -> str:
             await asyncio.sleep(99)
+            return "credential"
 
     outcome = run_call(Slow("a"), deadline=2)
     assert isinstance(outcome, Failed)
@@ -442,14 +469,16 @@ def test_waiting_and_in_flight_are_apart() -> None:
         await asyncio.gather(*calls)
         return statistics
 
-    assert run_virtual(scenario()) == Statistics(waiting=3, in_flight=2)
+    statistics = run_virtual(scenario())
+    assert count(statistics) == {"waiting": 3, "in_flight": 2}
+    assert statistics.queued == {"interactive": 3, "bulk": 0}
 
 
 def test_a_time_out_of_a_providers_own_is_not_the_deadline() -> None:
     """What a credential provider raises is raised as it is, a TimeoutError too."""
 
     class Offline(FakeCall):
-        async def authenticate(self) -> None:
+        async def authenticate(self) -> str:
             raise TimeoutError("the key server is away")
 
     with pytest.raises(TimeoutError, match="key server"):

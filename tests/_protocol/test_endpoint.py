@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tencent_liveness_async._errors import ConfigurationError
-from tencent_liveness_async._protocol.endpoint import DEFAULT_ENDPOINT, Endpoint
+from tencent_liveness_async._protocol.endpoint import DEFAULT_ENDPOINT, Endpoint, Endpoints
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,72 @@ def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     assert endpoint.url.endswith(f"://{endpoint.host}/")
     assert endpoint.host.isascii()
     assert not set(endpoint.host) & set(" /?#@\\%\r\n\t\x00")
+
+
+FIRST, SECOND, THIRD = (Endpoint.parse(f"iai.{region}.example.test") for region in ("one", "two", "three"))
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.seconds
+
+
+def test_the_first_endpoint_serves_until_it_fails() -> None:
+    """A failure moves the calls to the next endpoint, and after a minute they go back to the first."""
+    clock = Clock()
+    endpoints = Endpoints([FIRST, SECOND], clock)
+    assert endpoints.current == FIRST
+    endpoints.note_failure(FIRST)
+    assert endpoints.current == SECOND
+    clock.seconds += 59.9
+    assert endpoints.current == SECOND
+    clock.seconds += 0.1
+    assert endpoints.current == FIRST
+
+
+def test_calls_that_fail_together_move_on_once() -> None:
+    """Many calls under way to an endpoint that dies do not use up the endpoints behind it."""
+    endpoints = Endpoints([FIRST, SECOND, THIRD], Clock())
+    for _ in range(50):
+        endpoints.note_failure(FIRST)
+    assert endpoints.current == SECOND
+
+
+def test_when_all_endpoints_fail_it_goes_round() -> None:
+    """After the last endpoint the first is tried again, at once."""
+    endpoints = Endpoints([FIRST, SECOND, THIRD], Clock())
+    served = []
+    for _ in range(7):
+        served.append(endpoints.current)
+        endpoints.note_failure(endpoints.current)
+    assert served == [FIRST, SECOND, THIRD, FIRST, SECOND, THIRD, FIRST]
+
+
+def test_a_single_endpoint_stays() -> None:
+    """Without a fall-back, failures change nothing."""
+    endpoints = Endpoints([FIRST], Clock())
+    endpoints.note_failure(FIRST)
+    assert endpoints.current == FIRST
+
+
+@given(st.integers(1, 4), st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=30))
+def test_the_first_endpoint_is_never_left_for_more_than_a_minute(
+    count: int, steps: list[tuple[float, bool]]
+) -> None:
+    """A minute after the latest failure the first endpoint serves, whatever has failed before."""
+    clock, choice = Clock(), [FIRST, SECOND, THIRD, Endpoint.parse("four.example.test")][:count]
+    endpoints, failed_at = Endpoints(choice, clock), 0.0
+    for seconds, is_failed in steps:
+        clock.seconds += seconds
+        assert endpoints.current in choice
+        if clock.seconds >= failed_at + 60:
+            assert endpoints.current == FIRST
+        if is_failed:
+            endpoints.note_failure(endpoints.current)
+            failed_at = clock.seconds

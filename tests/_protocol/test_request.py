@@ -6,16 +6,22 @@ import pytest
 
 from tencent_liveness_async._errors import ConfigurationError
 from tencent_liveness_async._protocol.body import RequestBody, build_image_body
-from tencent_liveness_async._protocol.endpoint import Endpoint
 from tencent_liveness_async._protocol.request import RequestSettings, build_headers
 from tencent_liveness_async._protocol.signing import build_authorization
 
-SETTINGS = RequestSettings(Endpoint.parse("iai.ap-shanghai.tencentcloudapi.com:8443"), "ap-shanghai", "en-US")
+HOST = "iai.ap-shanghai.tencentcloudapi.com:8443"
+SETTINGS = RequestSettings("ap-shanghai", "en-US")
 
 
 def _headers(body: RequestBody, *, token: str | None = None) -> dict[str, str]:
     pairs = build_headers(
-        body, SETTINGS, secret_id="id", secret_key="secret-key", token=token, timestamp=1_700_000_000
+        body,
+        SETTINGS,
+        host=HOST,
+        secret_id="id",
+        secret_key="secret-key",
+        token=token,
+        timestamp=1_700_000_000,
     )
     names = [name.lower() for name, _ in pairs]
     assert len(set(names)) == len(names)
@@ -79,4 +85,4 @@ def test_secret_key_is_not_sent() -> None:
 def test_a_region_that_is_none_is_refused(region: str) -> None:
     """A region goes into a header, so it is only what regions are made of."""
     with pytest.raises(ConfigurationError, match="region"):
-        RequestSettings(Endpoint.parse("iai.tencentcloudapi.com"), region, "en-US")
+        RequestSettings(region, "en-US")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -116,13 +115,14 @@ def photos() -> Path:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> Callable[[int], Path]:
-    """Make a folder with so many acceptable photos."""
+    """Make a folder with so many acceptable photos, no two of which are equal."""
 
     def make(count: int) -> Path:
         folder = tmp_path / "many"
         folder.mkdir()
+        photo = (PHOTOS / "officer.jpg").read_bytes()
         for number in range(count):
-            shutil.copy(PHOTOS / "officer.jpg", folder / f"{number:04}.jpg")
+            (folder / f"{number:04}.jpg").write_bytes(photo + number.to_bytes(4))
         return folder
 
     return make

@@ -41,7 +41,7 @@ from tencent_liveness_async.sandbox import (
 KEY = Credential(SANDBOX_SECRET_ID, SANDBOX_SECRET_KEY)
 PHOTOS = 5000
 FAULTS = (
-    FaultRule(fault="code", code="RequestLimitExceeded", rate=0.02),
+    FaultRule(fault="code", code="RequestLimitExceeded", message="too many requests", rate=0.001),
     FaultRule(fault="code", code="FailedOperation.ServerError", rate=0.01),
     FaultRule(fault="reset", at="request", rate=0.0025),
     FaultRule(fault="reset", at="answer", rate=0.0025),

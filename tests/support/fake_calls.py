@@ -7,11 +7,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tencent_liveness_async._events import Hook, Hooks
-from tencent_liveness_async._flow import Pacer, PhotoRun, RetryPolicy, Scheduler
+from tencent_liveness_async._flow import PhotoRun, RetryPolicy, Scheduler
 from tencent_liveness_async._models import LivenessScore, Photo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from tencent_liveness_async._errors import LivenessError
     from tencent_liveness_async._models import PhotoSource
@@ -26,8 +26,10 @@ class FakeCall:
         *errors: LivenessError,
         seconds: float = 0.5,
         prepare_error: Exception | None = None,
+        key: Hashable = None,
     ) -> None:
         self.photo = Photo(url=f"https://example.com/{name}", id=name)
+        self.key = key
         self.sent_at: list[float] = []
         self._errors = list(errors)
         self._seconds = seconds
@@ -41,8 +43,9 @@ class FakeCall:
     def close(self) -> None:
         """Hold nothing."""
 
-    async def authenticate(self) -> None:
+    async def authenticate(self) -> str:
         """Have a credential."""
+        return "credential"
 
     async def send(self, seconds: float) -> LivenessScore:
         """Make one attempt."""
@@ -69,7 +72,7 @@ class CallFactory:
         name = str(source)
         self.started.append(name)
         call = self._calls.get(name) or FakeCall(name)
-        return self._scheduler.start(call, deadline=self._deadline)
+        return self._scheduler.start(call, deadline=self._deadline, lane="bulk")
 
 
 def make_scheduler(
@@ -82,7 +85,7 @@ def make_scheduler(
 ) -> Scheduler:
     """Make a scheduler with seeded jitter."""
     return Scheduler(
-        pacer=Pacer(rate),
+        rate=rate,
         max_concurrency=max_concurrency,
         retry=retry or RetryPolicy(),
         attempt_timeout=attempt_timeout,

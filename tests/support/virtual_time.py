@@ -117,9 +117,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _tick(self) -> None:
         """Let a nanosecond pass for a timer that is due, as any real clock does.
 
-        Code that sets a timer for the rounding error of its last one would go round for ever otherwise.
+        Code that sets a timer for the rounding error of its last one would go round for ever otherwise, and
+        so would several tasks that do so in turns, of which one is always ready.
         """
-        if not self._ready:  # type: ignore[attr-defined]
+        timers, resolution = self._scheduled, self._clock_resolution  # type: ignore[attr-defined]
+        is_due = timers and timers[0].when() <= self._virtual_now + resolution
+        if is_due or not self._ready:  # type: ignore[attr-defined]
             self._virtual_now = max(self._virtual_now + 1e-9, math.nextafter(self._virtual_now, math.inf))
 
     def _pass_time(self, timeout: float | None) -> float:
