@@ -6,8 +6,8 @@ import importlib
 import sys
 import time
 
-ALL = ("same_work", "hot_path", "small_calls", "photos", "stalls", "memory", "start_up", "pace")
-NAMES = (*ALL, "ceiling", "guard", "sandbox")
+ALL = ("same_work", "hot_path", "small_calls", "photos", "stalls", "memory", "start_up", "pace", "quota")
+NAMES = (*ALL, "ceiling", "guard", "real_time", "sandbox")
 
 
 def main() -> int:

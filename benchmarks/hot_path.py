@@ -15,7 +15,7 @@ import httpx
 
 from tencent_liveness_async import Credential, LivenessClient, LivenessScore, Photo
 from tencent_liveness_async._events import Hooks
-from tencent_liveness_async._flow import Pacer, RetryPolicy, Scheduler
+from tencent_liveness_async._flow import RetryPolicy, Scheduler
 from tencent_liveness_async._protocol.body import build_url_body
 from tencent_liveness_async._protocol.endpoint import DEFAULT_ENDPOINT, DEFAULT_REGION, Endpoint
 from tencent_liveness_async._protocol.request import RequestSettings, build_headers
@@ -35,13 +35,20 @@ ANSWER = (
     b'{"Response":{"Score":99.0,"FaceModelVersion":"3.0","RequestId":"1f2e3d4c-0000-4000-8000-00000000abcd"}}'
 )
 BODY = build_url_body(URL)
-SETTINGS = RequestSettings(Endpoint.parse(DEFAULT_ENDPOINT), DEFAULT_REGION, "en-US")
+HOST = Endpoint.parse(DEFAULT_ENDPOINT).host
+SETTINGS = RequestSettings(DEFAULT_REGION, "en-US")
 SCORE = parse_response(ANSWER, status=200)
 
 
 def _sign() -> None:
     build_headers(
-        BODY, SETTINGS, secret_id=SECRET_ID, secret_key=SECRET_KEY, token=None, timestamp=int(time.time())
+        BODY,
+        SETTINGS,
+        host=HOST,
+        secret_id=SECRET_ID,
+        secret_key=SECRET_KEY,
+        token=None,
+        timestamp=int(time.time()),
     )
 
 
@@ -53,12 +60,13 @@ class _NoCall:
     """A call that costs nothing, so that the scheduler is all that is measured."""
 
     photo = Photo(url=URL)
+    key = None
 
     async def prepare(self) -> None:
         pass
 
-    async def authenticate(self) -> None:
-        pass
+    async def authenticate(self) -> str:
+        return SECRET_ID
 
     async def send(self, seconds: float) -> LivenessScore:  # noqa: ARG002 - the scheduler's own
         return SCORE
@@ -93,7 +101,7 @@ async def _time_in_flight(call: Callable[[], Awaitable[object]]) -> float:
 
 async def _schedule() -> float:
     scheduler = Scheduler(
-        pacer=Pacer(1e6),
+        rate=1e6,
         max_concurrency=IN_FLIGHT,
         retry=RetryPolicy(),
         attempt_timeout=15.0,
