@@ -17,6 +17,7 @@ from ._error_codes import BILLED_CODES
 from ._errors import ClientClosedError, ConfigurationError
 from ._events import Hook, Hooks, RateChanged
 from ._flow import (
+    Journal,
     Lane,
     LoopHome,
     OutcomeStream,
@@ -278,6 +279,7 @@ class LivenessClient:
         threshold: float | None = None,
         deadline: float | None = None,
         lane: Lane = "bulk",
+        journal: Journal | None = None,
     ) -> OutcomeStream:
         """Score many photos: `async with client.score_many(photos) as outcomes`, then `async for`.
 
@@ -292,6 +294,7 @@ class LivenessClient:
             deadline: Seconds for each photo, from being taken to its outcome. Defaults to the client's, and
                 the time that the photos taken together need at the rate.
             lane: `bulk` lets `interactive` calls of the same client go first.
+            journal: Told of every attempt before it is sent and after it has ended, as a job's ledger is.
 
         Raises:
             ClientClosedError: The client is not open.
@@ -311,7 +314,7 @@ class LivenessClient:
             seconds = options.deadline
             if deadline is None:  # for each photo: a rate that has fallen shall slow the run, not refuse it
                 seconds += max(scheduler.estimate_seconds(window), scheduler.estimate_wait(lane))
-            return scheduler.start(call, deadline=seconds, lane=lane)
+            return scheduler.start(call, deadline=seconds, lane=lane, journal=journal)
 
         return OutcomeStream(photos, start=start, window=window, is_ordered=ordered)
 

@@ -8,13 +8,14 @@ from .lanes import Lane
 from .latency import Quantiles
 from .pacer import Pacer
 from .retry import RetryPolicy
-from .run import Call, PhotoRun
+from .run import Call, Journal, PhotoRun
 from .scheduler import Scheduler
 from .statistics import Statistics
 from .stream import OutcomeStream, PhotoSources
 
 __all__ = [
     "Call",
+    "Journal",
     "Lane",
     "LoopHome",
     "OutcomeStream",

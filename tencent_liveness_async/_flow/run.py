@@ -57,6 +57,18 @@ class Call(Protocol):
         """Let go of what the body is made from."""
 
 
+class Journal(Protocol):
+    """Is told of every attempt, and waited for: before it is sent, and before its slot is free again."""
+
+    async def begin_attempt(self, photo: Photo) -> None:
+        """An attempt is about to be sent. What this raises keeps it from being sent."""
+
+    async def end_attempt(
+        self, photo: Photo, result: LivenessScore | LivenessError, timings: Timings
+    ) -> None:
+        """The attempt has ended so, and the photo's time went there so far; not called if it was cut off."""
+
+
 class PhotoRun:
     """One photo on its way from admission to its outcome, in a task of its own.
 
@@ -68,7 +80,9 @@ class PhotoRun:
         is_cut_off: True if an attempt was cut off while it was under way.
     """
 
-    def __init__(self, scheduler: Scheduler, call: Call, deadline: float, lane: Lane) -> None:
+    def __init__(
+        self, scheduler: Scheduler, call: Call, deadline: float, lane: Lane, journal: Journal | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.photo = call.photo
         self.is_sending = False
@@ -77,6 +91,7 @@ class PhotoRun:
         self._scheduler = scheduler
         self._call = call
         self._lane: Lane = lane
+        self._journal = journal
         self._deadline = deadline
         self._now = loop.time
         self._expires_at = self._now() + deadline
@@ -187,7 +202,7 @@ class PhotoRun:
         left = self._check_wanted()
         began = self._begin_attempt()
         try:
-            score = await self._call.send(min(self._scheduler.attempt_timeout, left))
+            score = await self._send(min(self._scheduler.attempt_timeout, left))
         except LivenessError as exc:
             self._end_attempt(began, exc)
             raise
@@ -214,6 +229,19 @@ class PhotoRun:
         if left < min(MIN_ATTEMPT_SECONDS, self._deadline / 2) or self._waiting.expired():
             raise self._deadline_error() from self._error
         return left
+
+    async def _send(self, seconds: float) -> LivenessScore:
+        """Send the call, with the intent in the journal before and the result in it after."""
+        if self._journal is None:
+            return await self._call.send(seconds)
+        await self._journal.begin_attempt(self.photo)
+        try:
+            score = await self._call.send(seconds)
+        except LivenessError as exc:
+            await self._journal.end_attempt(self.photo, exc, self._look_at_timings())
+            raise
+        await self._journal.end_attempt(self.photo, score, self._look_at_timings())
+        return score
 
     def _begin_attempt(self) -> float:
         self._waiting.reschedule(None)  # the attempt has timeouts of its own
@@ -275,6 +303,11 @@ class PhotoRun:
     def _timings(self) -> Timings:
         self._enter("queue")
         return Timings(**self._seconds)
+
+    def _look_at_timings(self) -> Timings:
+        """Return the timings so far, within an attempt."""
+        attempt = self._seconds["attempt"] + self._now() - self._phase_began
+        return Timings(**{**self._seconds, "attempt": attempt})
 
 
 def _copy_error(error: LivenessError) -> LivenessError:

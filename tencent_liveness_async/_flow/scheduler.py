@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from .._models import Outcome
     from .lanes import Lane
-    from .run import Call
+    from .run import Call, Journal
 
 _UPDATE_SECONDS = 1.0
 
@@ -85,7 +85,7 @@ class Scheduler:
         self._runs: set[PhotoRun] = set()
         self._is_closed = False
 
-    def start(self, call: Call, *, deadline: float, lane: Lane) -> PhotoRun:
+    def start(self, call: Call, *, deadline: float, lane: Lane, journal: Journal | None = None) -> PhotoRun:
         """Begin a call; `deadline` is in seconds from now and includes all waiting.
 
         Raises:
@@ -93,7 +93,7 @@ class Scheduler:
         """
         if self._is_closed:
             raise ClientClosedError("the client is closed")
-        run = PhotoRun(self, call, deadline, lane)
+        run = PhotoRun(self, call, deadline, lane, journal)
         self._runs.add(run)
         run.task.add_done_callback(lambda _: self._runs.discard(run))
         return run

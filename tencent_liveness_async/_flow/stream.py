@@ -63,6 +63,10 @@ class OutcomeStream:
         self._intake.add_done_callback(self._note_intake_end)
         return self
 
+    def stop(self) -> None:
+        """Take in nothing more and drop what waits; attempts under way end and are handed out."""
+        self._stop()
+
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
