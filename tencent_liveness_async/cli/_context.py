@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     """How the program ended."""
 
     OK = 0
-    """All was done; every photo has a score."""
+    """All was done: every photo has a score, or was refused as it will always be."""
     OTHER = 1
     """Anything not named below."""
     USAGE = 2
@@ -30,9 +30,19 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3
     """A source is missing or cannot be read, or has no photos."""
     SOME_FAILED = 4
-    """Some photos, or all, have no score."""
+    """Some photos have no score, and running again will not change that by itself."""
+    TEMPORARY = 5
+    """What failed may pass: running again may finish the job."""
+    TOO_MANY_ERRORS = 6
+    """The job was stopped because more photos failed than it was allowed."""
     ACCOUNT = 7
     """The account, the key or the service's settings are at fault: every call would fail."""
+    BUDGET = 8
+    """The budget of calls or money is used up."""
+    NOTHING_TO_DO = 9
+    """Every photo was finished before."""
+    TIME = 10
+    """The time that the job was given is over."""
     INTERRUPTED = 130
     """Ctrl-C, SIGTERM or SIGHUP."""
 
@@ -45,17 +55,28 @@ class CommandError(Exception):
         self.code = code
 
 
+@contextmanager
+def blaming_usage(*errors: type[Exception]) -> Iterator[None]:
+    """Turn errors of the block into wrong use, in their own words."""
+    try:
+        yield
+    except errors as error:
+        raise CommandError(str(error), ExitCode.USAGE) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The streams and the environment of one run of the program.
 
     Attributes:
-        stdin: Not read by any command so far.
+        stdin: A list of sources, if one is asked for, and a person's answer to a question.
         stdout: Results.
         stderr: All that is not a result.
         environment: The variables.
         is_stdout_terminal: Whether a person reads stdout.
         is_stderr_terminal: Whether a person reads stderr.
+        is_stdin_terminal: Whether a person can answer.
+        arguments: What stood after the program's name, to tell how to go on.
     """
 
     stdin: TextIO
@@ -64,6 +85,8 @@ class Context:
     environment: Mapping[str, str]
     is_stdout_terminal: bool = False
     is_stderr_terminal: bool = False
+    is_stdin_terminal: bool = False
+    arguments: tuple[str, ...] = ()
 
     @classmethod
     def of_process(cls) -> Context:
@@ -75,6 +98,7 @@ class Context:
             environment=os.environ,
             is_stdout_terminal=sys.stdout.isatty(),
             is_stderr_terminal=sys.stderr.isatty(),
+            is_stdin_terminal=sys.stdin is not None and sys.stdin.isatty(),
         )
 
     def say(self, message: str) -> None:
@@ -82,6 +106,16 @@ class Context:
         with suppress(OSError):
             self.stderr.write(fit_encoding(f"{PROGRAM}: {make_printable(message)}\n", self.stderr))
             self.stderr.flush()
+
+    def write(self, text: str) -> None:
+        """Write text to stdout, with a question mark for what its encoding lacks."""
+        self.stdout.write(fit_encoding(text, self.stdout))
+
+    def ask(self, question: str) -> str:
+        """Ask the person at the terminal; return the answer without blanks around it, empty at the end."""
+        self.stderr.write(fit_encoding(f"{PROGRAM}: {make_printable(question)} ", self.stderr))
+        self.stderr.flush()
+        return self.stdin.readline().strip()
 
     def open_stdout(self) -> Console:
         """Return a console that lays out tables on stdout."""

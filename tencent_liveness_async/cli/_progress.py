@@ -144,14 +144,14 @@ class Progress:
             f"{standing.without_score:,} refused/failed",
             f"{rate:.1f}/s",
             f"{standing.in_flight} in flight",
-            _tell_duration(now - self._began),
+            tell_duration(now - self._began),
         ]
         if standing.is_stopping:
             parts[0] = f"stopping: {parts[0]}"
         elif self._total is not None and standing.done:
             # Of the whole run, as the last seconds may have been idle.
             seconds_each = (now - self._began) / standing.done
-            parts.append(f"{_tell_duration(max(self._total - standing.done, 0) * seconds_each)} left")
+            parts.append(f"{tell_duration(max(self._total - standing.done, 0) * seconds_each)} left")
         return _join(parts, width)
 
     def _measure_rate(self, now: float, done: int) -> float:
@@ -195,7 +195,7 @@ def _join(parts: list[str], width: int | None) -> str:
     return " · ".join(kept)
 
 
-def _tell_duration(seconds: float) -> str:
+def tell_duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

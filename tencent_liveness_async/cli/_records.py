@@ -46,34 +46,30 @@ class JsonLines:
         stream: Where the lines go.
         name: What messages call it.
         threshold: The run's.
-        is_own_file: Whether the stream is a file with nothing but these lines.
 
     Attributes:
         written: Outcomes that are in the stream.
     """
 
-    def __init__(self, stream: TextIO, *, name: str, threshold: float, is_own_file: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, name: str, threshold: float) -> None:
         self.name = name
         self.written = 0
         self._stream = stream
         self._threshold = threshold
-        self._whole_bytes = 0
-        self._is_own_file = is_own_file
 
     def write(self, outcome: Outcome) -> None:
         """Write an outcome.
 
         Raises:
-            OSError: The stream did not take it. A line that it took in part is cut off.
+            OSError: The stream did not take it.
         """
         line = encode_record(make_record(outcome, threshold=self._threshold), self._stream)
         try:
             self._stream.write(line)
             self._stream.flush()
         except OSError:
-            drop_rest(self._stream, kept_bytes=self._whole_bytes if self._is_own_file else None)
+            drop_rest(self._stream)
             raise
-        self._whole_bytes += len(line.encode())
         self.written += 1
 
     def finish(self) -> None:

@@ -120,16 +120,6 @@ class TablePrinter:
         return line.append_text(indent.join(reasons))
 
 
-def print_rows(console: Console, tally: Tally) -> None:
-    """Print a table of photos: all of a short run, those without a score of a long one."""
-    rows = tally.list_rows()
-    if rows:
-        TablePrinter(console).print_rows(rows)
-    hidden = tally.without_score - len(tally.rows_without_score)
-    if hidden:
-        console.print(f"and {hidden:,} more without a score")
-
-
 def print_summary(console: Console, summary: Summary) -> None:
     """Print the sums."""
     grid = Table.grid(padding=(0, 2, 0, 0))

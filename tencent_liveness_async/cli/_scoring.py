@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
-from .._client import LivenessClient
-from .._credentials import EnvironmentCredentials
-from .._errors import (
-    ConfigurationError,
-    LivenessAPIError,
-    LivenessError,
-    MissingCredentialsError,
-    RunStoppedError,
-)
+from .._errors import ConfigurationError, MissingCredentialsError, RunStoppedError
 from .._flow import Statistics
-from .._protocol.endpoint import DEFAULT_ENDPOINT
-from ._context import CommandError, Context, ExitCode, count_noun
-from ._output import clear_output, open_output
+from ._context import Context, ExitCode, blaming_usage, count_noun
+from ._faults import tell_fault
 from ._progress import Progress, Standing
 from ._records import JsonLines
-from ._report import Summary, TablePrinter, print_rows, print_summary
-from ._service import Service, open_sandbox
-from ._sources import Sources, check_output
+from ._report import Summary, TablePrinter, print_summary
+from ._service import Service, make_client, open_service
+from ._sources import Sources
 from ._stop import Stop
 from ._tally import Tally
 from ._writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from .._client import LivenessClient
+    from ._options import ServiceOptions
     from ._writer import Sink
 
 
@@ -44,15 +34,7 @@ class Settings:
     """The options of the command, in its words."""
 
     sources: tuple[str, ...]
-    is_sandbox: bool
-    rate: float
-    concurrency: int
-    threshold: float
-    deadline: float | None
-    region: str
-    endpoint: str | None
-    output: Path | None
-    is_forced: bool
+    service: ServiceOptions
     is_json: bool
     is_quiet: bool
 
@@ -64,11 +46,8 @@ def run_score(settings: Settings, context: Context) -> ExitCode:
         CommandError: Nothing could be sent.
     """
     run = _Run(settings, context)
-    with ExitStack() as stack:
-        if settings.output:
-            check_output(settings.output, settings.sources)
-            run.file = stack.enter_context(open_output(settings.output, is_forced=settings.is_forced))
-        service = stack.enter_context(_open_service(settings, context))
+    say = None if settings.is_quiet else context.say
+    with open_service(settings.service, context.environment, say=say) as service:
         code, message = run.execute(service)
     run.show()
     if message:
@@ -80,7 +59,6 @@ class _Run:
     """One run: its sources, its client, its results."""
 
     def __init__(self, settings: Settings, context: Context) -> None:
-        self.file: TextIO | None = None
         self._settings = settings
         self._context = context
         self._sources = Sources(settings.sources, warn=self._say)
@@ -113,8 +91,6 @@ class _Run:
         if self._is_stdout_broken and not settings.is_json:
             return
         console = self._context.open_stderr() if settings.is_json else self._context.open_stdout()
-        if self.file and not settings.is_json:
-            print_rows(console, self._tally)
         if self._tally.done and not settings.is_json:
             console.print()
         summary = Summary(
@@ -122,18 +98,15 @@ class _Run:
             statistics=self._read_statistics(),
             notes=self._sources.notes,
             found=self._sources.taken,
-            threshold=settings.threshold,
+            threshold=settings.service.threshold,
             seconds=self._seconds,
         )
         print_summary(console, summary)
 
     def _make_sink(self) -> Sink:
         settings, context = self._settings, self._context
-        if self.file:
-            name = str(settings.output)
-            return JsonLines(self.file, name=name, threshold=settings.threshold, is_own_file=True)
         if settings.is_json:
-            return JsonLines(context.stdout, name="stdout", threshold=settings.threshold)
+            return JsonLines(context.stdout, name="stdout", threshold=settings.service.threshold)
         is_shared = self._progress is not None and context.is_stdout_terminal
         pause = self._progress.pause if self._progress and is_shared else nullcontext
         return TablePrinter(context.open_stdout(), pause=pause)
@@ -150,7 +123,7 @@ class _Run:
                 stop.error, MissingCredentialsError
             )
             code = ExitCode.USAGE if is_usage else ExitCode.ACCOUNT
-            return code, f"the run was stopped: {_tell_fault(stop.error)}"
+            return code, f"the run was stopped: {tell_fault(stop.error)}"
         return None
 
     async def _score_all(self, service: Service, writer: Writer) -> None:
@@ -158,11 +131,9 @@ class _Run:
         await service.check_credentials()
         client = self._make_client(service, writer)
         async with client:
-            if self.file:  # before the first outcome can be written
-                await anyio.to_thread.run_sync(clear_output, self.file)
             self._client = client
             photos = self._sources.stream()
-            async with client.score_many(photos, deadline=self._settings.deadline) as outcomes:
+            async with client.score_many(photos, deadline=self._settings.service.deadline) as outcomes:
                 try:
                     async for _ in outcomes:
                         await writer.wait_room()
@@ -172,25 +143,13 @@ class _Run:
                     raise
 
     def _make_client(self, service: Service, writer: Writer) -> LivenessClient:
-        settings = self._settings
-        try:
-            return LivenessClient(
-                credentials=service.credentials,
-                endpoint=service.endpoint,
-                region=settings.region,
-                threshold=settings.threshold,
-                rate=settings.rate,
-                max_concurrency=settings.concurrency,
-                trust_env=service.trust_env,
-                hooks=[writer.note],
-            )
-        except ConfigurationError as error:
-            raise CommandError(str(error), ExitCode.USAGE) from error
+        with blaming_usage(ConfigurationError):
+            return make_client(service, self._settings.service, hooks=[writer.note])
 
     @contextmanager
     def _show_progress(self) -> Iterator[None]:
         context, settings = self._context, self._settings
-        is_stdout_progress = settings.is_json and not self.file and context.is_stdout_terminal
+        is_stdout_progress = settings.is_json and context.is_stdout_terminal
         if settings.is_quiet or is_stdout_progress:
             yield
             return
@@ -228,25 +187,17 @@ class _Run:
     def _tell_broken(self, writer: Writer, sink: Sink, error: Exception) -> tuple[ExitCode, str]:
         if not isinstance(error, OSError):
             raise error
-        self._is_stdout_broken = not self.file
+        self._is_stdout_broken = True
         lost = f"{count_noun(writer.unwritten, 'outcome')} {'was' if writer.unwritten == 1 else 'were'}"
         reason = f"{sink.name} cannot be written: {error.strerror or error}"
         return ExitCode.OTHER, f"{reason}; the run was stopped, and {lost} not written"
 
     def _tell_kept(self, sink: Sink) -> str:
         missing = self._sources.taken - self._tally.done
-        place = f"in {sink.name}" if self.file else "on stdout"
-        kept = f"{count_noun(sink.written, 'outcome')} {place}"
+        kept = f"{count_noun(sink.written, 'outcome')} on stdout"
         left = f"{count_noun(missing, 'photo')} taken without one"
         rest = "" if self._sources.is_exhausted else "; the rest of the sources was not taken"
         return f"{kept}, {left}{rest}"
-
-
-def _open_service(settings: Settings, context: Context) -> AbstractContextManager[Service]:
-    if settings.is_sandbox:
-        return open_sandbox(None if settings.is_quiet else context.say)
-    credentials = EnvironmentCredentials(context.environment)
-    return nullcontext(Service(settings.endpoint or DEFAULT_ENDPOINT, credentials))
 
 
 def _tell_stopping(in_flight: int) -> str:
@@ -255,11 +206,3 @@ def _tell_stopping(in_flight: int) -> str:
     verb = "is" if in_flight == 1 else "are"
     waited = f"{count_noun(in_flight, 'attempt')} under way {verb} waited for"
     return f"stopping; {waited}, as they may be billed; another Ctrl-C or signal cuts them off"
-
-
-def _tell_fault(error: LivenessError) -> str:
-    if not isinstance(error, LivenessAPIError):
-        return str(error)
-    rule = error.rule
-    meaning = rule.meaning if rule.is_known else f"{rule.meaning} The service says: {error.message}"
-    return f"{error.code}: {meaning} {rule.advice} (request id {error.request_id or 'missing'})"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._credentials import Credential, CredentialProvider, StaticCredentials
+from .._client import DEFAULT_DEADLINE, LivenessClient
+from .._credentials import Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials
 from .._errors import ConfigurationError, MissingCredentialsError
+from .._protocol.endpoint import DEFAULT_ENDPOINT
 from ._context import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from .._events import Hook
+    from ._options import ServiceOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,35 @@ class Service:
             ) from error
         except ConfigurationError as error:
             raise CommandError(str(error), ExitCode.ACCOUNT) from error
+
+
+def open_service(
+    options: ServiceOptions, environment: Mapping[str, str], *, say: Callable[[str], None] | None
+) -> AbstractContextManager[Service]:
+    """Return where the options send photos; a sandbox is started for the block, and said."""
+    if options.sandbox:
+        return open_sandbox(say)
+    return nullcontext(Service(options.endpoint or DEFAULT_ENDPOINT, EnvironmentCredentials(environment)))
+
+
+def make_client(service: Service, options: ServiceOptions, *, hooks: Sequence[Hook] = ()) -> LivenessClient:
+    """Return a client of the service.
+
+    Raises:
+        ConfigurationError: An option is out of its range.
+    """
+    return LivenessClient(
+        credentials=service.credentials,
+        endpoint=service.endpoint,
+        region=options.region,
+        model_version=options.model_version,
+        threshold=options.threshold,
+        rate=options.rate,
+        max_concurrency=options.max_concurrency,
+        deadline=options.deadline or DEFAULT_DEADLINE,
+        trust_env=service.trust_env,
+        hooks=hooks,
+    )
 
 
 @contextmanager

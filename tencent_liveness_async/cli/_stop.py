@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _SIGNALS = tuple(
@@ -27,12 +27,17 @@ class Stop:
     def __init__(self) -> None:
         self.is_requested = False
         self._has_signal = False
+        self._begin: Callable[[], object] | None = None
         self._task: asyncio.Task[object] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def attach(self) -> None:
-        """Make the current task the one that is cancelled."""
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+    def attach(self, begin: Callable[[], object] | None = None) -> None:
+        """Make the current task the one that is stopped.
+
+        Args:
+            begin: Called in its event loop to stop it; by default the task is cancelled.
+        """
+        self._loop, self._task, self._begin = asyncio.get_running_loop(), asyncio.current_task(), begin
 
     def request(self) -> None:
         """Cancel the task; from any thread."""
@@ -40,7 +45,7 @@ class Stop:
             return
         self.is_requested = True
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._loop.call_soon_threadsafe(self._begin or self._task.cancel)
 
     @contextmanager
     def catch_signals(self) -> Iterator[None]:

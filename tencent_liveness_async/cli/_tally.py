@@ -1,8 +1,8 @@
-"""Counts of a run, and the few outcomes that are shown at its end."""
+"""Counts of a run, and how an outcome is shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .._errors import (
     LivenessAPIError,
@@ -16,7 +16,7 @@ from .._errors import (
 from .._models import Failed, Outcome
 
 MAX_ROWS = 50
-"""Photos shown; of a longer run only those without a score are, and of these so many."""
+"""Photos that are shown at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,6 @@ class Tally:
         failed: Photos without a score for any other reason.
         unanswered: Those of them for which the network gave no answer.
         last_transport_error: The last reason why there was none.
-        rows: The first outcomes.
-        rows_without_score: The first outcomes without a score.
     """
 
     scored: int = 0
@@ -63,8 +61,6 @@ class Tally:
     failed: int = 0
     unanswered: int = 0
     last_transport_error: str = ""
-    rows: list[Row] = field(default_factory=list)
-    rows_without_score: list[Row] = field(default_factory=list)
 
     @property
     def without_score(self) -> int:
@@ -81,17 +77,6 @@ class Tally:
         else:
             self.scored += 1
             self.live += outcome.result.is_live()
-        row = make_row(outcome)
-        if len(self.rows) < MAX_ROWS:
-            self.rows.append(row)
-        if isinstance(outcome, Failed) and len(self.rows_without_score) < MAX_ROWS:
-            self.rows_without_score.append(row)
-
-    def list_rows(self) -> list[Row]:
-        """Return the rows to show, by name."""
-        return sorted(
-            self.rows if self.done <= MAX_ROWS else self.rows_without_score, key=lambda row: row.name
-        )
 
     def _count_error(self, error: LivenessError) -> None:
         match error:

@@ -6,37 +6,50 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from ._context import ENDPOINT_VARIABLE, CommandError, Context, ExitCode
-
-_FLAG = Parameter(negative=(), show_default=False)
+from ._context import CommandError, Context, ExitCode
+from ._options import (
+    DISPLAY,
+    FLAG,
+    LIMITS,
+    SERVICE,
+    SOURCE,
+    TOGETHER,
+    DisplayOptions,
+    LimitOptions,
+    ServiceOptions,
+    SourceOptions,
+)
 
 
 def score(
-    *sources: Annotated[str, Parameter(name="SRC", allow_leading_hyphen=False)],
-    sandbox: Annotated[bool, _FLAG] = False,
-    rate: Annotated[float, Parameter(validator=Number(gt=0))] = 45.0,
-    concurrency: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
-    threshold: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 40.0,
-    deadline: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
-    region: str = "ap-guangzhou",
-    endpoint: str | None = None,
+    *sources: Annotated[str, Parameter(name="SRC")],
     output: Annotated[str | None, Parameter(alias="-o")] = None,
-    force: Annotated[bool, _FLAG] = False,
+    ledger: Path | None = None,
+    force: Annotated[bool, FLAG] = False,
+    service: Annotated[ServiceOptions, TOGETHER] = SERVICE,
+    limits: Annotated[LimitOptions, TOGETHER] = LIMITS,
+    reading: Annotated[SourceOptions, TOGETHER] = SOURCE,
     results_format: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
-    quiet: Annotated[bool, Parameter(alias="-q", negative=(), show_default=False)] = False,
+    display: Annotated[DisplayOptions, TOGETHER] = DISPLAY,
     context: Annotated[Context, Parameter(parse=False)],
 ) -> ExitCode:
-    r"""Score photos: files, folders and URLs.
+    r"""Score photos: files, folders and URLs; an archive with an output or a ledger.
 
     The key pair comes from TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY in the environment.
     Every score is billed, and so is a photo without a face; photos that break a limit of the API are
     refused before they are sent and cost nothing.
 
-    From a folder and those inside it come all pictures by their suffix, in the order of their names:
-    .jpg .jpeg .png .bmp, and .gif .webp .heic .heif .avif .tif .tiff, which the API refuses. Hidden
-    files and links to folders are left out. A photo behind a URL is downloaded by the service.
+    With an output or a ledger it is a job over one source, which is also a manifest (.csv, .jsonl,
+    .parquet), an archive (.tar, .tar.gz, .zip), a bucket (cos://, s3://), or - for a list on standard
+    input. A ledger, OUTPUT.ledger unless it is named, notes every call before it is sent and every
+    outcome. The same command, run again, goes on where the last run ended and pays for nothing twice.
+    Options for limits, columns, pattern and --json are for jobs.
+
+    Without both, scores go to the terminal. From a folder and those inside it come all pictures by
+    their suffix, in the order of their names: .jpg .jpeg .png .bmp, and .gif .webp .heic .heif .avif
+    .tif .tiff, which the API refuses. Hidden files and links to folders are left out. A photo behind a
+    URL is downloaded by the service.
 
     JSON has one object a line, with the same keys in each: id, source (a URL without its password and
     query; bytes of a file name that are not UTF-8 as escapes like \udcff), score, is_live, threshold,
@@ -49,46 +62,62 @@ def score(
     paid for; a second one does not wait.
 
     Args:
-        sources: Files, folders, http(s) URLs.
-        sandbox: Score against an emulator started for this run. It judges nothing and costs nothing.
-        rate: Attempts per second. Above the account's quota, about 50, the excess is throttled.
-        concurrency: Photos that are read, sent or retried at the same time. Each takes up to 10 MB.
-        threshold: Score from 0 to 100 from which a photo counts as live.
-        deadline: Seconds for one photo, from being taken to its outcome. The default is 60 and the
-            time that the photos taken together need at the rate.
-        region: The region named in each call.
-        endpoint: Where the API is served. The default is TENCENT_LIVENESS_ENDPOINT from the
-            environment, else the service.
-        output: Write every outcome to this file as JSON, as soon as it is there.
-        force: Overwrite the output file if it exists.
-        results_format: What goes to stdout: a table, 50 photos at a time as they come, or JSON line by
-            line. With an output file the table is at the end, and of more than 50 photos only the first
-            50 without a score; JSON is in the file alone.
-        quiet: Nothing but results and errors; with an output file nothing on stdout.
+        sources: Files, folders, http(s) URLs; of a job one source.
+        output: Write results to this file: .jsonl, .csv or .parquet.
+        ledger: The ledger's file. The default is the output with .ledger behind its name.
+        force: Overwrite an output that has no ledger, and go on in a ledger of other parameters.
+        service: Where calls go, and how fast.
+        limits: What the job may do and spend.
+        reading: What the source holds.
+        results_format: What goes to stdout without a job: a table, 50 photos at a time as they come, or
+            JSON line by line.
+        display: What is said.
         context: Streams and environment.
     """
+    _check_sources(sources)
+    service.check()
+    if output == "":
+        raise CommandError("'' is no name of an output file", ExitCode.USAGE)
+    if output is None and ledger is None:
+        if limits != LIMITS or reading != SOURCE or display.json_events:
+            raise CommandError(
+                "limits, columns, pattern and --json are for jobs: give --output or --ledger", ExitCode.USAGE
+            )
+        from ._scoring import Settings, run_score
+
+        is_json = results_format == "json"
+        return run_score(Settings(sources, service, is_json=is_json, is_quiet=display.quiet), context)
+    if len(sources) > 1:
+        raise CommandError(
+            "a job takes one source: a folder, an archive, or a manifest that lists the photos",
+            ExitCode.USAGE,
+        )
+    if results_format == "json":
+        raise CommandError(
+            "--format is for scores on stdout; a job's results go to its output", ExitCode.USAGE
+        )
+    from ._job_parts import name_ledger
+    from ._job_run import JobRequest, run_job
+    from ._sources import check_output
+
+    results = None if output is None else Path(output)
+    if results is not None:
+        check_output(results, sources)
+    request = JobRequest(
+        source=sources[0],
+        ledger=ledger or name_ledger(Path(output or "")),
+        output=results,
+        is_forced=force,
+        service=service,
+        reading=reading,
+        limits=limits,
+        display=display,
+    )
+    return run_job(request, context)
+
+
+def _check_sources(sources: tuple[str, ...]) -> None:
     if not sources:
         raise CommandError("score needs photos: files, folders or URLs", ExitCode.USAGE)
     if "" in sources:
         raise CommandError("'' is no file, folder or URL", ExitCode.USAGE)
-    if output == "":
-        raise CommandError("'' is no name of an output file", ExitCode.USAGE)
-    if sandbox and endpoint:
-        raise CommandError("--sandbox and --endpoint exclude each other", ExitCode.USAGE)
-    from ._scoring import Settings, run_score
-
-    settings = Settings(
-        sources=sources,
-        is_sandbox=sandbox,
-        rate=rate,
-        concurrency=concurrency,
-        threshold=threshold,
-        deadline=deadline,
-        region=region,
-        endpoint=endpoint or context.environment.get(ENDPOINT_VARIABLE) or None,
-        output=None if output is None else Path(output),
-        is_forced=force,
-        is_json=results_format == "json",
-        is_quiet=quiet,
-    )
-    return run_score(settings, context)

@@ -50,7 +50,7 @@ def test_public_names_are_kept() -> None:
 
 def test_exit_codes_are_kept() -> None:
     """Scripts rely on the numbers."""
-    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 7, 130]
+    assert [int(code) for code in ExitCode] == [*range(11), 130]
 
 
 def test_version_is_the_package_s(invoke: Invoke) -> None:
@@ -199,3 +199,21 @@ def test_streams_are_the_process_s_own(
     monkeypatch.setattr(sys, "argv", ["tencent-liveness", "--version"])
     assert main() == 0
     assert capsys.readouterr().out.startswith("tencent-liveness ")
+
+
+def test_reference_names_commands_options_and_codes() -> None:
+    """The reference has every command, option of jobs, exit code and field of a progress event."""
+    from dataclasses import fields
+
+    from tencent_liveness_async.cli._config import SETTINGS
+    from tencent_liveness_async.cli._job_standing import JobStanding
+
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
+    commands = ("score", "plan", "retry", "report", "export", "compare", "config show", "explain", "sandbox")
+    wanted = [
+        *(f"| `{command}" for command in commands),
+        *(f"--{name}`" for name in SETTINGS),
+        *(f"| {int(code)} |" for code in ExitCode),
+        *(f"`{field.name}`" for field in fields(JobStanding)),
+    ]
+    assert [words for words in wanted if words not in text] == []

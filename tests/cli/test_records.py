@@ -144,23 +144,6 @@ def test_line_is_written_at_once() -> None:
     assert lines.written == 1
 
 
-def test_torn_line_is_cut_off(tmp_path: Path) -> None:
-    """A line that the file took in part is not left in it: every line there can be read."""
-    path = tmp_path / "results.jsonl"
-    with path.open("w", encoding="utf-8") as stream:
-        lines = JsonLines(
-            _Tearing(stream),  # type: ignore[arg-type]
-            name="results.jsonl",
-            threshold=40.0,
-            is_own_file=True,
-        )
-        lines.write(SCORED)
-        with pytest.raises(OSError, match="No space left"):
-            lines.write(SCORED)
-    assert lines.written == 1
-    assert [json.loads(line)["score"] for line in path.read_text().splitlines()] == [40.0]
-
-
 @pytest.mark.parametrize(
     ("name", "encoding", "shown"),
     [

@@ -103,7 +103,7 @@ def test_options_change_the_sandbox(invoke: Invoke, photos: Path, tmp_path: Path
     )
     options = ["--faults", script, "--no-faces", "--quota", "0", "--latency", "0.01..0.02", "--seed", "7"]
     names = [photos / "refused-no-face.jpg", photos / "officer.bmp"]
-    ended = _score_beside(invoke, options, [*names, "--concurrency", "1"], environment=KEYS)
+    ended = _score_beside(invoke, options, [*names, "--max-concurrency", "1"], environment=KEYS)
     assert ended.code == 4
     first, second = map(json.loads, ended.stdout.splitlines())
     assert (first["code"], second["code"]) == ("FailedOperation.Novelty", None)

@@ -90,46 +90,9 @@ def test_threshold_decides_what_is_live(invoke: Invoke, serve: Serve, point: Poi
     assert low[0]["score"] == high[0]["score"]
 
 
-def test_output_file_gets_every_outcome(
-    invoke: Invoke, serve: Serve, point: Point, photos: Path, tmp_path: Path
-) -> None:
-    """With an output file the outcomes are in it, and the table is on stdout."""
-    output = tmp_path / "results.jsonl"
-    ended = invoke("score", photos, "-o", output, environment=point(serve()))
-    assert len(_read(output.read_text())) == EXAMPLES
-    assert f"{EXAMPLES} found" in ended.stdout
-
-
-def test_json_in_a_file_is_not_on_stdout(
-    invoke: Invoke, serve: Serve, point: Point, photos: Path, tmp_path: Path
-) -> None:
-    """Results go to stdout or to the file, not to both."""
-    output = tmp_path / "results.jsonl"
-    ended = invoke("score", photos, "-o", output, "--format", "json", environment=point(serve()))
-    assert ended.stdout == ""
-    assert len(_read(output.read_text())) == EXAMPLES
-
-
-def test_output_file_is_not_overwritten(
-    invoke: Invoke, serve: Serve, point: Point, photos: Path, tmp_path: Path
-) -> None:
-    """An existing file stops the run before anything is sent, unless it is forced."""
-    server = serve()
-    output = tmp_path / "results.jsonl"
-    output.write_text("paid for\n")
-    ended = invoke("score", photos, "-o", output, environment=point(server))
-    assert (ended.code, ended.stderr) == (
-        2,
-        f"tencent-liveness: {output} exists; --force overwrites it. {HINT}\n",
-    )
-    assert (output.read_text(), server.statistics().calls) == ("paid for\n", 0)
-    assert invoke("score", photos, "-o", output, "--force", environment=point(server)).code == 4
-    assert len(_read(output.read_text())) == EXAMPLES
-
-
 @pytest.mark.parametrize(
     ("arguments", "is_silent"),
-    [(("--format", "table"), False), (("--format", "json"), False), (("-o", "results.jsonl"), True)],
+    [(("--format", "table"), False), (("--format", "json"), False)],
     ids=str,
 )
 def test_quiet_leaves_results_and_errors(
@@ -203,9 +166,13 @@ def test_missing_sandbox_extra_is_named(
         (("https://photos.test/1.jpg", "-o", "/"), 2, "the output / is a folder"),
         (("/dev/zero", "-o", "/dev/zero", "--force"), 2, "the output /dev/zero is one of the photos"),
         (("--sandbox", "--endpoint", "http://127.0.0.1", "x.jpg"), 2, "exclude each other"),
+        (("a", "b", "-o", "x.csv"), 2, "a job takes one source"),
+        (("a", "-o", "x.csv", "--format", "json"), 2, "--format is for scores on stdout"),
+        (("a", "--max-calls", "9"), 2, "are for jobs: give --output or --ledger"),
+        (("a", "-o", "x.txt"), 2, "x.txt: a result file ends in .jsonl, .csv, .parquet"),
+        (("a", "-o", "x.csv", "--max-cost", "5"), 2, "--max-cost needs --prices"),
         (("missing.jpg",), 3, "missing.jpg: No such file or directory; nothing was sent"),
         (("https://photos.test/1.jpg", "--endpoint", "http://a/b"), 2, "the endpoint 'http://a/b' has more"),
-        (("https://photos.test/1.jpg", "-o", "missing/x.jsonl"), 1, "missing/x.jsonl cannot be written"),
     ],
     ids=str,
 )
@@ -258,24 +225,6 @@ def test_wrong_key_stops_the_run(invoke: Invoke, serve: Serve, point: Point, pho
     assert "1 without an outcome" in ended.stdout
 
 
-def test_account_fault_keeps_what_was_paid(
-    invoke: Invoke, serve: Serve, point: Point, make_folder: MakeFolder, tmp_path: Path
-) -> None:
-    """When the account falls into arrears, every score that was billed is in the file."""
-    from tencent_liveness_async.sandbox import FaultRule, FaultScript, Latency
-
-    script = FaultScript(rules=(FaultRule(fault="arrears", after=20),))
-    server = serve(faults=script, latency=Latency.uniform(0.0, 0.05))
-    output = tmp_path / "results.jsonl"
-    ended = invoke("score", make_folder(60), "-o", output, "--rate", 1000, environment=point(server))
-    assert ended.code == 7
-    assert "ResourceUnavailable.InArrears: The account is in arrears." in ended.stderr
-    records = _read(output.read_text())
-    assert f"; {len(records)} outcomes in {output}, " in ended.stderr
-    assert len(records) == server.statistics().billed
-    assert all(record["score"] is not None for record in records)
-
-
 def test_undocumented_account_fault_quotes_the_service(
     invoke: Invoke, serve: Serve, point: Point, photos: Path
 ) -> None:
@@ -304,7 +253,7 @@ def test_endpoint_that_does_not_answer(
 def test_key_that_goes_away_is_told(invoke: Invoke, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key pair that is taken away during the run ends it as an account fault."""
     from tencent_liveness_async import EnvironmentCredentials, MissingCredentialsError
-    from tencent_liveness_async.cli import _scoring
+    from tencent_liveness_async.cli import _service
 
     class Vanishing(EnvironmentCredentials):
         reads = 0
@@ -315,7 +264,7 @@ def test_key_that_goes_away_is_told(invoke: Invoke, photos: Path, monkeypatch: p
                 raise MissingCredentialsError("no credentials any more")
             return await super().get()
 
-    monkeypatch.setattr(_scoring, "EnvironmentCredentials", Vanishing)
+    monkeypatch.setattr(_service, "EnvironmentCredentials", Vanishing)
     keys = {"TENCENTCLOUD_SECRET_ID": "id", "TENCENTCLOUD_SECRET_KEY": "key"}
     ended = invoke("score", photos / "officer.bmp", environment=keys)
     assert ended.code == 7

@@ -136,16 +136,6 @@ def test_reader_that_goes_away(
     assert "cannot be written: Broken pipe; the run was stopped" in stderr
 
 
-def test_full_file_is_one_line(
-    invoke: Invoke, serve: Serve, point: Point, make_folder: MakeFolder, tmp_path: Path
-) -> None:
-    """An output that takes nothing ends the run with one line, also when it is closed."""
-    ended = invoke("score", make_folder(150), "-o", "/dev/full", "--force", environment=point(serve()))
-    assert (ended.code, ended.stderr.count("\n")) == (1, 1)
-    assert "/dev/full cannot be written: No space left on device; the run was stopped, and" in ended.stderr
-    assert " not written" in ended.stderr
-
-
 def test_table_that_cannot_be_written_is_one_line(
     invoke: Invoke, serve: Serve, point: Point, photos: Path
 ) -> None:
@@ -163,7 +153,7 @@ def test_proxy_without_its_package_is_a_usage_error(
 ) -> None:
     """A setting that stops a run is no fault of the account."""
     from tencent_liveness_async import ConfigurationError
-    from tencent_liveness_async.cli import _scoring
+    from tencent_liveness_async.cli import _service
 
     class Misconfigured:
         reads = 0
@@ -179,7 +169,7 @@ def test_proxy_without_its_package_is_a_usage_error(
                 raise ConfigurationError("a SOCKS proxy needs socksio")
             return Credential("id", "key")
 
-    monkeypatch.setattr(_scoring, "EnvironmentCredentials", Misconfigured)
+    monkeypatch.setattr(_service, "EnvironmentCredentials", Misconfigured)
     ended = invoke("score", photos / "officer.bmp", environment=point(serve()))
     assert ended.code == 2
     assert "the run was stopped: a SOCKS proxy needs socksio; 0 outcomes" in ended.stderr
