@@ -10,6 +10,7 @@ PYTHON ?= python3
 
 VENV := .venv
 EXTRAS := cli,sandbox,faces
+MORE_EXTRAS := fast,parquet,cos,report
 INSTALL := scripts/install $(VENV) $(PYTHON)
 
 .DEFAULT_GOAL := demo
@@ -41,11 +42,11 @@ $(VENV)/.demo: pyproject.toml scripts/install
 	@touch $@
 
 $(VENV)/.test: pyproject.toml scripts/install
-	@$(INSTALL) --editable '.[$(EXTRAS),fast]' --group test
+	@$(INSTALL) --editable '.[$(EXTRAS),$(MORE_EXTRAS)]' --group test
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml scripts/install
-	@$(INSTALL) --editable '.[$(EXTRAS),fast]' --group test --group lint
+	@$(INSTALL) --editable '.[$(EXTRAS),$(MORE_EXTRAS)]' --group test --group lint
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml scripts/install

@@ -75,10 +75,11 @@ class _NoCall:
         pass
 
 
-class _AtOnce(httpx.AsyncBaseTransport):
+class AtOnce(httpx.AsyncBaseTransport):
     """Answers without a connection."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - any
+        """Answer with a score."""
         return httpx.Response(200, stream=httpx.ByteStream(ANSWER))
 
 
@@ -117,7 +118,7 @@ async def _score() -> float:
         credentials=Credential(SECRET_ID, SECRET_KEY),
         rate=1e6,
         max_concurrency=IN_FLIGHT,
-        transport=_AtOnce(),
+        transport=AtOnce(),
     )
     async with client:
         return await _time_in_flight(lambda: client.score(URL))

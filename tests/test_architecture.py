@@ -42,10 +42,17 @@ ENTRY = "__main__"
 SHARED_WITH_SANDBOX = ("_error_codes", "_errors", "_models", "_protocol.signing")
 MAX_LINES = 400
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "base"}
-EXTRAS = ("PIL", "uvicorn", "cyclopts", "rich", "cv2", "httptools")
+EXTRAS = ("PIL", "uvicorn", "cyclopts", "rich", "cv2", "httptools", "pyarrow", "obstore")
 
-FAST = "_transport.fast"
-"""The one module outside the leaves that needs an extra."""
+EXTRA_HOMES = {
+    "_transport.fast": "httptools",
+    "jobs.sinks._parquet": "pyarrow",
+    "jobs.sources._parquet": "pyarrow",
+    "jobs.sources._object_store": "obstore",
+}
+"""Modules outside the leaves that need an extra: loaded by a function, when the extra is asked for."""
+OPTIONAL = {"jobs._thumbnails": "PIL"}
+"""Modules that do with an extra what they can, and without it do less."""
 
 MODULES = read_modules(Path(tencent_liveness_async.__file__).parent)
 every_module = pytest.mark.parametrize("module", MODULES, ids=str)
@@ -97,13 +104,13 @@ def _find_homeless_base64(module: Module) -> Iterator[str]:
     yield from _find_outside(module, "pybase64", "_protocol")
 
 
-def _find_homeless_parser(module: Module) -> Iterator[str]:
-    for used in _foreign(module, "httptools"):
-        if module.name != FAST:
-            yield f"line {used.line}: {used.target} outside {FAST}"
+def _find_homeless_extra(module: Module) -> Iterator[str]:
+    for used in _foreign(module, *EXTRA_HOMES.values()):
+        if EXTRA_HOMES.get(module.name) != used.top:
+            yield f"line {used.line}: {used.target} outside its home"
     for used in _internal(module):
-        if used.reaches(FAST) and not used.is_local and not used.is_type_only:
-            yield f"line {used.line}: {FAST} is imported where its extra may be missing"
+        if used.reaches(*EXTRA_HOMES) and not used.is_local and not used.is_type_only:
+            yield f"line {used.line}: {used.target} is imported where its extra may be missing"
 
 
 def _find_shared_with_sandbox(module: Module) -> Iterator[str]:
@@ -146,7 +153,7 @@ def _find_local_imports(module: Module) -> Iterator[str]:
     if module.room in LEAVES:
         return
     for used in module.imports:
-        if used.is_local and not used.reaches(FAST):
+        if used.is_local and not used.reaches(*EXTRA_HOMES) and OPTIONAL.get(module.name) != used.top:
             yield f"line {used.line}: {used.target} is imported inside a function"
 
 
@@ -155,7 +162,7 @@ def _find_undeclared_dependencies(module: Module) -> Iterator[str]:
         return
     for used in module.imports:
         is_known = used.is_internal or used.is_type_only or used.top in sys.stdlib_module_names
-        is_known |= module.name == FAST and used.top == "httptools"
+        is_known |= used.top in (EXTRA_HOMES.get(module.name), OPTIONAL.get(module.name))
         if not is_known and used.top not in _bare_dependencies():
             yield f"line {used.line}: {used.top} is no dependency of the bare install"
 
@@ -225,9 +232,9 @@ def test_base64_library_has_one_home(module: Module) -> None:
 
 
 @every_module
-def test_parser_of_the_fast_extra_has_one_home(module: Module) -> None:
-    """The httptools package is imported only by the connections made of it, which load when asked for."""
-    assert list(_find_homeless_parser(module)) == []
+def test_extras_have_their_homes(module: Module) -> None:
+    """What an extra brings is imported only by the modules made of it, which load when asked for."""
+    assert list(_find_homeless_extra(module)) == []
 
 
 @every_module
@@ -300,8 +307,8 @@ def test_root_loads_no_extra(extra: str) -> None:
         (_find_homeless_limiter, "_client", "from aiolimiter import AsyncLimiter"),
         (_find_homeless_json, "_transport.pool", "import orjson"),
         (_find_homeless_base64, "jobs.ledger", "import pybase64"),
-        (_find_homeless_parser, "_transport.pool", "from httptools import HttpResponseParser"),
-        (_find_homeless_parser, "_client", "from ._transport.fast import FastConnection"),
+        (_find_homeless_extra, "_transport.pool", "from httptools import HttpResponseParser"),
+        (_find_homeless_extra, "_client", "from ._transport.fast import FastConnection"),
         (_find_local_imports, "_transport.pool", "def open():\n    import httptools"),
         (_find_undeclared_dependencies, "_transport.pool", "import httptools"),
         (_find_shared_with_sandbox, "sandbox.app", "from .._protocol.body import build_body"),
@@ -332,8 +339,8 @@ def test_broken_rule_is_found(find: Rule, name: str, source: str) -> None:
         (_find_upward_imports, "cli.score", "from .._client import LivenessClient"),
         (_find_homeless_http, "_client", "if TYPE_CHECKING:\n    import httpx"),
         (_find_homeless_http, "_transport.pool", "import httpx"),
-        (_find_homeless_parser, "_transport.fast", "import httptools"),
-        (_find_homeless_parser, "_transport", "def load():\n    from ._transport.fast import FastConnection"),
+        (_find_homeless_extra, "_transport.fast", "import httptools"),
+        (_find_homeless_extra, "_transport", "def load():\n    from ._transport.fast import FastConnection"),
         (_find_local_imports, "_transport", "def load():\n    from ._transport.fast import FastConnection"),
         (_find_undeclared_dependencies, "_transport.fast", "import httptools"),
         (_find_homeless_http, "sandbox._transport", "import httpx"),

@@ -11,6 +11,7 @@ from simulation.invariants import check
 from simulation.runner import run
 from simulation.scenario import Scenario
 
+pytestmark = pytest.mark.campaign
 SECONDS = 240.0
 QUOTAS = {
     "configured 100, true 50": (Scenario(rate=100, quota=50), 50 * 240, 0.95),
