@@ -16,7 +16,7 @@ from .._errors import LivenessError, RunStoppedError
 from .._models import Failed, LivenessScore, Outcome, Photo
 from ._budget import Budget, BudgetExhaustedError
 from ._intake import Intake, Prepared
-from ._outcomes import make_attempt_record, make_failed_record
+from ._outcomes import make_attempt_record, make_outcome_record
 from ._records import State
 from ._results import Results
 from ._witness import RunWitness
@@ -247,12 +247,10 @@ class ScoreJob:
             self.stop("interrupted")
             self._intake.forget(prepared)
             return
-        state = State.SCORED  # which its attempt has written
-        if isinstance(outcome, Failed):
-            record = make_failed_record(prepared.key, outcome)
-            state = record.state
+        record = make_outcome_record(prepared.key, outcome)
+        if isinstance(outcome, Failed) or outcome.is_shared:  # else its attempt has written all of it
             await self._ledger.put(record)
-        self._outcomes[state] += 1
+        self._outcomes[record.state] += 1
         await self._results.add(self._intake.forget(prepared), prepared.key)
         self._check_errors()
 

@@ -15,11 +15,11 @@ from .._errors import (
     PhotoRejectedError,
     PhotoUnreadableError,
 )
-from .._models import LivenessScore
+from .._models import Failed, LivenessScore, Scored
 from ._records import PhotoRecord, State
 
 if TYPE_CHECKING:
-    from .._models import Failed, Timings
+    from .._models import Outcome, Timings
 
 
 def find_state(error: LivenessError) -> State:
@@ -67,15 +67,18 @@ def make_attempt_record(key: str, result: LivenessScore | LivenessError, timings
     )
 
 
-def make_failed_record(key: str, outcome: Failed) -> PhotoRecord:
-    """Return what a photo has failed with in the end, without counts, which its attempts have."""
-    error, timings = outcome.error, outcome.timings
+def make_outcome_record(key: str, outcome: Outcome) -> PhotoRecord:
+    """Return what a photo has come to in the end, without counts, which its attempts have."""
+    result, timings = outcome.result if isinstance(outcome, Scored) else None, outcome.timings
+    error = outcome.error if isinstance(outcome, Failed) else None
     return PhotoRecord(
         key=key,
-        state=find_state(error),
+        state=State.SCORED if error is None else find_state(error),
+        score=None if result is None else result.score,
+        model_version="" if result is None else result.model_version,
         request_id=outcome.request_id,
-        code=find_code(error),
-        message=str(error),
+        code="" if error is None else find_code(error),
+        message="" if error is None else str(error),
         queue_seconds=timings.queue,
         rate_seconds=timings.rate,
         attempt_seconds=timings.attempt,

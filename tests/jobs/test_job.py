@@ -185,6 +185,18 @@ def test_an_item_that_cannot_be_read_is_an_outcome(archive: Archive, tmp_path: P
     assert any("line 4" in row["message"] for row in rows)
 
 
+def test_one_url_in_two_versions_has_two_results(archive: Archive, tmp_path: Path) -> None:
+    """Items that share a call in flight although their keys differ have a result each."""
+    manifest = tmp_path / "photos.jsonl"
+    rows = [{"id": version, "url": "https://photos.test/1.jpg", "version": version} for version in "ab"]
+    manifest.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    progress = archive.score(source=str(manifest), sink=lambda: open_sink(archive.results, ()))
+    assert progress.outcomes == {State.SCORED: 2}
+    assert archive.calls == 1
+    results = [json.loads(line) for line in archive.results.read_text().splitlines()]
+    assert [row["score"] for row in results] == [results[0]["score"]] * 2
+
+
 def test_too_many_errors_stop_a_job(tmp_path: Path) -> None:
     """More failures than allowed end the intake."""
     archive = Archive(tmp_path, [FaultRule(fault="code", code="FailedOperation.ServerError", after=0)])
