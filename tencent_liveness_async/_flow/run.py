@@ -211,7 +211,7 @@ class PhotoRun:
             error = OutcomeUnknownError("the attempt was cut off while it was under way")
             self._end_attempt(began, error)
             raise error from exc
-        except BaseException as exc:  # a fault of a transport or of this package, raised to whoever asked
+        except Exception as exc:  # a fault of a transport or of this package, raised to whoever asked
             self._end_attempt(began, OutcomeUnknownError(f"the attempt ended in {type(exc).__name__}"))
             raise
         self._end_attempt(began, None)
