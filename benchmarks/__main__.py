@@ -7,7 +7,7 @@ import sys
 import time
 
 ALL = ("same_work", "hot_path", "small_calls", "photos", "stalls", "memory", "start_up", "pace", "quota")
-NAMES = (*ALL, "ceiling", "guard", "real_time", "ledger", "archive", "sandbox")
+NAMES = (*ALL, "ceiling", "guard", "real_time", "ledger", "archive", "resume", "sandbox")
 
 
 def main() -> int:
