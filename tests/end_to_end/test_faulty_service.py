@@ -19,6 +19,7 @@ from tencent_liveness_async import (
     Scored,
     Statistics,
     Timeouts,
+    TransientAPIError,
 )
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def test_every_photo_has_one_outcome_whatever_the_service_does(server: SandboxSe
     sandbox = server.statistics()
 
     assert Counter(outcome.photo.name for outcome in outcomes) == Counter(names)
-    assert all(outcome.maybe_billed == 2 for outcome in outcomes if isinstance(outcome, Failed))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    # Two unknown attempts end a photo, one without a budget for retries, or a code that comes thrice.
+    assert all(each.maybe_billed or isinstance(each.error, TransientAPIError) for each in failed), failed
     assert ours.scored == sum(isinstance(outcome, Scored) for outcome in outcomes) >= 0.999 * PHOTOS
     assert ours.attempts == sandbox.calls
     assert ours.billed == sandbox.billed - sandbox.billed_unanswered
