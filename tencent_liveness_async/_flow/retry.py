@@ -168,14 +168,12 @@ class RetryState:
         self._count_scored = count_scored
         self._retries: Counter[str] = Counter()
         self._scored_before: dict[str, int] = {}
-        self._has_failed = False
 
     def next_wait(self, error: LivenessError) -> float | None:
         """Return the seconds to wait before the next attempt, which is then paid for from the budget.
 
         None if there shall be none: the photo ends with `error`. To be asked once for each failed attempt.
         """
-        self._has_failed = True
         if self._is_free_replacement(error):
             self._retries["stale"] += 1
             return 0.0
@@ -191,11 +189,6 @@ class RetryState:
                 return self._count("maybe_billed", most, cost)
             case RetryClass.TRANSIENT:
                 return self._count_code(error)
-
-    def note_success(self) -> None:
-        """Hear that the photo was scored; if at its first attempt, the budget gets tokens back."""
-        if self._budget is not None and not self._has_failed:
-            self._budget.give_back(self._policy.success_refund)
 
     def _is_free_replacement(self, error: LivenessError) -> bool:
         is_allowed = self._policy.max_maybe_billed > 0 and not self._retries["stale"]

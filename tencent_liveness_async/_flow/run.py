@@ -95,12 +95,7 @@ class PhotoRun:
         self._deadline = deadline
         self._now = loop.time
         self._expires_at = self._now() + deadline
-        self._retry = RetryState(
-            scheduler.retry,
-            scheduler.random,
-            budget=scheduler.retry_budget,
-            count_scored=lambda: scheduler.counters["scored"],
-        )
+        self._retry: RetryState | None = None
         self._error: LivenessError | None = None
         self._is_abandoned = False
         self._attempts = 0
@@ -215,7 +210,8 @@ class PhotoRun:
             self._end_attempt(began, OutcomeUnknownError(f"the attempt ended in {type(exc).__name__}"))
             raise
         self._end_attempt(began, None)
-        self._retry.note_success()
+        if self._retry is None:
+            self._scheduler.retry_budget.give_back(self._scheduler.retry.success_refund)
         return score
 
     def _check_wanted(self) -> float:
@@ -264,6 +260,7 @@ class PhotoRun:
 
     def _plan_retry(self, error: LivenessError) -> float:
         """Return how long to wait before the next attempt, or raise what ends the photo."""
+        self._retry = self._retry or self._make_retry_state()
         wait = self._retry.next_wait(error)
         if wait is None or self._is_abandoned:
             self.is_cut_short = wait is not None
@@ -273,6 +270,16 @@ class PhotoRun:
         self._scheduler.retries[classify(error)] += 1
         self._scheduler.hooks.emit(RetryScheduled(self.photo, error, wait))
         return wait
+
+    def _make_retry_state(self) -> RetryState:
+        """Make what counts retries; most photos never need it, and it is three objects for the collector."""
+        scheduler = self._scheduler
+        return RetryState(
+            scheduler.retry,
+            scheduler.random,
+            budget=scheduler.retry_budget,
+            count_scored=lambda: scheduler.counters["scored"],
+        )
 
     def _enter(self, phase: _Phase) -> float:
         """Begin a phase, and return the seconds that the one before has taken."""

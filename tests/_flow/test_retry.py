@@ -4,8 +4,10 @@ import math
 from random import Random
 
 import pytest
+from fake_calls import FakeCall, make_scheduler
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_time import run_virtual
 
 from tencent_liveness_async._error_codes import CODE_RULES, Handling
 from tencent_liveness_async._errors import (
@@ -249,26 +251,25 @@ def test_a_retry_that_is_refused_costs_nothing() -> None:
 
 def test_a_first_success_gives_a_token_back() -> None:
     """A photo that is scored at its first attempt gives one token back, one that was tried again none."""
-    policy, budget = RetryPolicy(), RetryBudget()
-    budget.spend(100)
-    RetryState(policy, Random(1), budget=budget).note_success()
-    assert budget.tokens == 401
-    for error in (THROTTLED, NotSentError("refused")):
-        state = RetryState(policy, Random(1), budget=budget)
-        state.next_wait(error)
-        state.note_success()
-    assert budget.tokens == 401
+
+    async def scenario() -> list[float]:
+        scheduler, tokens = make_scheduler(), list[float]()
+        scheduler.retry_budget.spend(100)
+        for call in (FakeCall("first"), FakeCall("second", NotSentError("refused"))):
+            await scheduler.run(call, deadline=60)
+            tokens.append(scheduler.retry_budget.tokens)
+        return tokens
+
+    assert run_virtual(scenario()) == [401, 401]
 
 
 def test_prices_are_the_policys() -> None:
-    """Costs and refund come from the policy, and an infinite budget never says no."""
+    """Costs come from the policy, and an infinite budget never says no."""
     policy = RetryPolicy(transient_cost=3.0, maybe_billed_cost=5.0, success_refund=2.0)
     budget = RetryBudget(10.0)
     RetryState(policy, Random(1), budget=budget).next_wait(INTERNAL)
     RetryState(policy, Random(1), budget=budget).next_wait(UNKNOWN)
     assert budget.tokens == 2.0
-    RetryState(policy, Random(1), budget=budget).note_success()
-    assert budget.tokens == 4.0
     endless = RetryBudget(math.inf)
     for _ in range(100):
         assert RetryState(policy, Random(1), budget=endless).next_wait(INTERNAL) is not None
